@@ -1,0 +1,210 @@
+// Package api serves what TAXII has no words for: submissions with receipts, streams, sightings and the directory.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"tocsin"
+	"tocsin/internal/authorize"
+	"tocsin/internal/cursor"
+	"tocsin/internal/distribute"
+	"tocsin/internal/member"
+	"tocsin/internal/prove"
+	"tocsin/internal/receive"
+	"tocsin/internal/submit"
+	"tocsin/internal/view"
+	"tocsin/receipt"
+)
+
+// A Directory knows communities and collections, as far as a member may.
+type Directory interface {
+	// Communities returns the communities in which the member has a part.
+	Communities(who tocsin.Member) []member.Community
+	// Community returns one of them, not found for any other.
+	Community(who tocsin.Member, name string) (member.Community, error)
+	// Collection returns a collection of a community by id or alias.
+	Collection(who tocsin.Member, community, idOrAlias string) (member.Collection, error)
+	// Members returns who has a part in a community; it does not ask who asks.
+	Members(community string) []member.Membership
+}
+
+// An Administrator changes the directory for those who may.
+type Administrator interface {
+	// Apply makes the directory hold what a document says, all of it or nothing.
+	Apply(ctx context.Context, who tocsin.Member, n member.Network) (member.Applied, error)
+	// Plan says what Apply would do.
+	Plan(who tocsin.Member, n member.Network) (member.Applied, error)
+	// Describe returns the directory as far as who asks may know it.
+	Describe(who tocsin.Member) member.Network
+	// RevokeToken ends a token at once.
+	RevokeToken(ctx context.Context, who tocsin.Member, id string) error
+}
+
+// A Feed reads objects for members.
+type Feed interface {
+	Sightings(ctx context.Context, who tocsin.Member, community, collection, id string) ([]view.Object, error)
+	Head(who tocsin.Member, community, collection string) (int64, error)
+	Follow(ctx context.Context, who tocsin.Member, community, collection string, after int64, interval time.Duration) iter.Seq2[distribute.News, error]
+}
+
+// A Submitter takes submissions.
+type Submitter interface {
+	Submit(ctx context.Context, who tocsin.Member, to authorize.Target, text []byte) (submit.Outcome, error)
+}
+
+// A Prover gives members the records that concern them.
+type Prover interface {
+	Submission(ctx context.Context, who tocsin.Member, id string) (prove.Submission, error)
+	SubmissionReceipt(ctx context.Context, who tocsin.Member, id string) (receipt.Proof, error)
+	Disclosures(ctx context.Context, who tocsin.Member, community string, from int64, most int) (found []prove.Disclosure, next int64, more bool, err error)
+	DisclosureReceipt(ctx context.Context, who tocsin.Member, leaf int64) (receipt.Proof, error)
+}
+
+// Options are what a server is made of. All fields are required.
+type Options struct {
+	Authenticator receive.Authenticator
+	Directory     Directory
+	Administrator Administrator
+	Feed          Feed
+	Submitter     Submitter
+	Prover        Prover
+	Cursors       *cursor.Sealer
+	Intake        *receive.Intake
+	URL           *url.URL // how others reach the hub: scheme and host
+	Log           *slog.Logger
+}
+
+// A Server answers requests below /api/v1/. It is safe for concurrent use.
+type Server struct {
+	Options
+
+	handler http.Handler
+}
+
+// New returns a server.
+func New(o Options) *Server {
+	s := &Server{Options: o}
+	desk := &receive.Desk{Authenticator: o.Authenticator, Log: o.Log, Refuse: refuse}
+	s.handler = desk.Handler(s.routes())
+	return s
+}
+
+// routes are all that the server answers, and who may call them. Where it is
+// anyone, the caller finds only what is theirs.
+func (s *Server) routes() []receive.Route {
+	readers, writers := receive.AtLeast(tocsin.Reader), receive.AtLeast(tocsin.Writer)
+	const (
+		v1         = "/api/v1/"
+		community  = v1 + "communities/{community}/"
+		collection = community + "collections/{collection}/"
+	)
+	return []receive.Route{
+		{Method: "GET", Path: v1 + "me/", May: receive.Anyone, Do: s.me},
+		{Method: "POST", Path: collection + "submissions/", May: writers, Do: s.submit},
+		{Method: "GET", Path: v1 + "submissions/{id}/", May: receive.Anyone, Do: s.submission},
+		{Method: "GET", Path: v1 + "submissions/{id}/receipt/", May: receive.Anyone, Do: s.submissionReceipt},
+		{Method: "GET", Path: collection + "stream/", May: readers, Do: s.stream, Lasts: true},
+		{Method: "GET", Path: collection + "objects/{object}/sightings/", May: readers, Do: s.sightings},
+		{Method: "GET", Path: community + "audience/", May: writers, Do: s.audience},
+		{Method: "GET", Path: community + "disclosures/", May: readers, Do: s.disclosures},
+		{Method: "GET", Path: v1 + "records/{leaf}/receipt/", May: receive.Anyone, Do: s.disclosureReceipt},
+		{Method: "GET", Path: v1 + "network/", May: receive.Anyone, Do: s.network},
+		{Method: "POST", Path: v1 + "network/", May: operators, Do: s.applyNetwork},
+		{Method: "DELETE", Path: v1 + "tokens/{id}/", May: receive.Anyone, Do: s.revokeToken},
+	}
+}
+
+// operators lets those call a route who operate the hub or any community. What
+// each of them may change is decided by the directory.
+func operators(who tocsin.Member, _ string) error {
+	if who.Operator {
+		return nil
+	}
+	for _, role := range who.Roles {
+		if role >= tocsin.Operator {
+			return nil
+		}
+	}
+	return &tocsin.Error{Kind: tocsin.Forbidden, Message: "this takes an operator's token", Hint: "ask the hub's operator"}
+}
+
+// ServeHTTP answers a request; anything that is no path of the API is not
+// found.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// jsonType is the media type of answers that are not receipts or streams.
+func jsonType() receive.MediaType { return receive.MediaType{Name: "application/json"} }
+
+// answer writes a resource as JSON.
+func answer(w http.ResponseWriter, status int, resource any) error {
+	text, err := json.Marshal(resource)
+	if err != nil {
+		return fmt.Errorf("marshal: %w", err)
+	}
+	write(w, status, "application/json", text)
+	return nil
+}
+
+// write sends an answer in one piece. A client that is gone by now needs none.
+func write(w http.ResponseWriter, status int, mediaType string, text []byte) {
+	w.Header().Set("Content-Type", mediaType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	_, _ = w.Write(text)
+}
+
+// link returns the public URL of a path of the API.
+func (s *Server) link(elements ...string) string {
+	return s.URL.JoinPath(append([]string{"api", "v1"}, elements...)...).String()
+}
+
+// A meResource says who the hub takes the caller for.
+type meResource struct {
+	Organization organizationResource `json:"organization"`
+	User         string               `json:"user"`
+	Token        string               `json:"token"` // its public id
+	Purpose      string               `json:"purpose,omitempty"`
+	Operator     bool                 `json:"operator"` // of the hub
+	Communities  []communityResource  `json:"communities"`
+}
+
+type organizationResource struct {
+	Name     string `json:"name"`
+	Title    string `json:"title"`
+	Kind     string `json:"kind,omitempty"`
+	Identity string `json:"identity,omitempty"` // id of its STIX identity
+}
+
+type communityResource struct {
+	Name       string `json:"name"`
+	Title      string `json:"title"`
+	Role       string `json:"role"`
+	DefaultTLP string `json:"default_tlp"` // what an unmarked object is taken for
+	TAXII      string `json:"taxii"`       // URL of the API root
+}
+
+func (s *Server) me(w http.ResponseWriter, r *http.Request, who tocsin.Member) error {
+	if err := receive.Accepts(r, jsonType()); err != nil {
+		return err
+	}
+	o := who.Organization
+	me := meResource{
+		Organization: organizationResource{Name: o.Name, Title: o.Title, Kind: o.Kind, Identity: o.Identity},
+		User:         who.User, Token: who.Token, Purpose: who.Purpose, Operator: who.Operator, Communities: []communityResource{},
+	}
+	for _, c := range s.Directory.Communities(who) {
+		me.Communities = append(me.Communities, communityResource{
+			Name: c.Name, Title: c.Title, Role: who.Role(c.Name).String(), DefaultTLP: c.Default.String(),
+			TAXII: s.URL.JoinPath(c.Name, "/").String(),
+		})
+	}
+	return answer(w, http.StatusOK, me)
+}

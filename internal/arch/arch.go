@@ -1,0 +1,2 @@
+// Package arch holds the tests that keep the code and docs/architecture.md the same.
+package arch

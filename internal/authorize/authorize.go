@@ -1,0 +1,232 @@
+// Package authorize decides who may submit what, and who may see what.
+package authorize
+
+import (
+	"crypto/rand"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin"
+	"tocsin/internal/minimize"
+	"tocsin/stix"
+	"tocsin/tlp"
+)
+
+// A Target is where a submission goes and to whom.
+type Target struct {
+	Community  string    // the community's name
+	Collection string    // the collection's id
+	Default    tlp.Label // what the community takes an unmarked object for
+	Recipients []string  // names of organizations; empty means the whole community, as far as the markings allow
+}
+
+// Raw returns the bytes to store.
+func (o Object) Raw() []byte { return o.Value.Raw() }
+
+// A Label is everything that decides who may see an object. Objects that were
+// shared alike share one label, so that a decision is made once per label and
+// not once per object.
+type Label struct {
+	Community  string
+	Owner      string    // the organization that submitted it
+	Default    tlp.Label // stands in when no marking says anything about the audience
+	Markings   []string  // ids of marking-definitions, object-level and granular, sorted, unique
+	Recipients []string  // named recipients, sorted, unique; empty: the community
+}
+
+// Key returns a text that two labels share only when they decide alike.
+func (l *Label) Key() string {
+	return strings.Join([]string{
+		l.Community, l.Owner, l.Default.String(), strings.Join(l.Markings, " "), strings.Join(l.Recipients, " "),
+	}, "\n")
+}
+
+// An Object is one admitted object version.
+type Object struct {
+	ID       string
+	Type     string
+	Version  string    // as written; "" for objects that have no version of their own
+	Modified time.Time // the version as a time; zero when there is none
+	Revoked  bool
+	About    string     // what a sighting is a sighting of: an object's id, else ""
+	Original string     // the id before the privacy gate changed it, else ""
+	Value    stix.Value // the object's parse; its Raw is what is stored
+	Label    *Label
+}
+
+// A Failure is one object that was not admitted, and why.
+type Failure struct {
+	ID      string
+	Version string
+	Err     *tocsin.Error
+}
+
+// Admitted is a submission that may be recorded. Only [Policy.Admit] makes one.
+type Admitted struct {
+	id       string
+	who      tocsin.Member
+	target   Target
+	objects  []Object
+	failures []Failure
+	findings []minimize.Finding
+	rules    string
+	at       time.Time
+}
+
+// ID returns the submission's UUID, which is also its TAXII status id.
+func (a Admitted) ID() string { return a.id }
+
+// Who returns the submitter.
+func (a Admitted) Who() tocsin.Member { return a.who }
+
+// Target returns where the submission goes.
+func (a Admitted) Target() Target { return a.target }
+
+// Objects returns what is to be recorded, in order.
+func (a Admitted) Objects() []Object { return a.objects }
+
+// Failures returns what was refused on the way, object by object.
+func (a Admitted) Failures() []Failure { return a.failures }
+
+// Findings returns what the privacy gate did.
+func (a Admitted) Findings() []minimize.Finding { return a.findings }
+
+// Rules returns the hash of the privacy gate's rules.
+func (a Admitted) Rules() string { return a.rules }
+
+// At returns when the submission was admitted.
+func (a Admitted) At() time.Time { return a.at }
+
+// A Policy decides. It is safe for concurrent use.
+type Policy struct {
+	mu         sync.RWMutex
+	statements map[statement]bool
+	readers    map[readerKey]*Reader
+	creators   map[string]string // STIX identity id → organization that owns it
+}
+
+// statement is a marking-definition that an organization has given: a
+// definition explains the markings of its own organization's objects only.
+// Otherwise a stranger could open another's objects by defining their unknown
+// marking as a harmless statement.
+type statement struct{ owner, id string }
+
+type readerKey struct{ community, organization string }
+
+// NewPolicy returns a policy that knows no statements yet.
+func NewPolicy() *Policy {
+	return &Policy{statements: map[statement]bool{}, readers: map[readerKey]*Reader{}, creators: map[string]string{}}
+}
+
+// Identities tells the policy which STIX identity belongs to which
+// organization: nobody else may speak as one of them.
+func (p *Policy) Identities(creators map[string]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.creators = creators
+}
+
+// clockSkew is how far ahead of the hub's clock a version may be. A version of
+// the year 2099 would hide every later one.
+const clockSkew = time.Hour
+
+// Admit decides what of a submission may be recorded. Who may not read the
+// community learns nothing of it; who may read but not write is told so.
+func (p *Policy) Admit(who tocsin.Member, to Target, b minimize.Bundle, now time.Time) (Admitted, error) {
+	switch role := who.Role(to.Community); {
+	case role == tocsin.Stranger:
+		return Admitted{}, &tocsin.Error{Kind: tocsin.NotFound, Message: "there is no such collection"}
+	case role < tocsin.Writer:
+		return Admitted{}, &tocsin.Error{
+			Kind: tocsin.Forbidden, Message: "this token may read the collection but not write to it", Hint: "ask the community's operator for the writer role",
+		}
+	}
+	a := Admitted{id: uuid(), who: who, target: to, findings: b.Findings(), rules: b.Rules(), at: now}
+	a.target.Recipients = sortedSet(to.Recipients)
+	for _, r := range b.Rejected() {
+		a.failures = append(a.failures, Failure{r.ID, r.Version, r.Error()})
+	}
+	labels := map[string]*Label{}
+	a.objects = make([]Object, 0, len(b.Objects()))
+	for _, o := range b.Objects() {
+		if err := p.refuse(who, o, now); err != nil {
+			a.failures = append(a.failures, Failure{o.ID(), o.Version(), err})
+			continue
+		}
+		a.objects = append(a.objects, Object{
+			ID: o.ID(), Type: o.Type(), Version: o.Version(), Modified: o.Modified(),
+			Revoked: o.Value().Get("revoked").True(), About: o.Value().Get("sighting_of_ref").Text(),
+			Original: o.Original(), Value: o.Value(), Label: a.label(o.Value(), labels),
+		})
+	}
+	return a, nil
+}
+
+// refuse says why an object of this submitter may not be recorded, or nil.
+func (p *Policy) refuse(who tocsin.Member, o minimize.Object, now time.Time) *tocsin.Error {
+	if o.Modified().After(now.Add(clockSkew)) {
+		return &tocsin.Error{
+			Kind: tocsin.Invalid, At: "/modified", Clause: "STIX 2.1 §3.6", Message: "the version lies in the future and would hide every later one",
+			Hint: "check the clock of the machine that made the object",
+		}
+	}
+	p.mu.RLock()
+	owner, known := p.creators[o.Value().Get("created_by_ref").Text()]
+	if !known && o.Type() == "identity" {
+		owner, known = p.creators[o.ID()]
+	}
+	p.mu.RUnlock()
+	if known && owner != who.Organization.Name {
+		return &tocsin.Error{
+			Kind: tocsin.Forbidden, At: "/created_by_ref", Clause: "STIX 2.1 §3.6", Message: "only the creator may share a version of this object here",
+			Hint: "to add to it, share an object of your own with a derived-from relationship",
+		}
+	}
+	return nil
+}
+
+// label interns the label of an object within this submission.
+func (a *Admitted) label(v stix.Value, labels map[string]*Label) *Label {
+	l := &Label{
+		Community: a.target.Community, Owner: a.who.Organization.Name, Default: a.target.Default,
+		Markings: Markings(v), Recipients: a.target.Recipients,
+	}
+	key := l.Key()
+	if known, ok := labels[key]; ok {
+		return known
+	}
+	labels[key] = l
+	return l
+}
+
+// Markings returns the ids of every marking on an object and on parts of it
+// (STIX 2.1 §7.2.2, §7.2.3), sorted. A whole object is closed to who may not see
+// one part of it: the most restrictive wins.
+func Markings(v stix.Value) []string {
+	var ids []string
+	for _, ref := range v.Get("object_marking_refs").Elements() {
+		ids = append(ids, ref.Text())
+	}
+	for _, granular := range v.Get("granular_markings").Elements() {
+		if ref := granular.Get("marking_ref"); ref.Exists() {
+			ids = append(ids, ref.Text())
+		}
+	}
+	return sortedSet(ids)
+}
+
+func sortedSet(s []string) []string {
+	s = slices.Clone(s)
+	slices.Sort(s)
+	return slices.Compact(s)
+}
+
+func uuid() string {
+	var u [16]byte
+	_, _ = rand.Read(u[:]) // never fails (crypto/rand)
+	u[6] = u[6]&0x0f | 0x40
+	u[8] = u[8]&0x3f | 0x80
+	return stix.FormatUUID(u)
+}

@@ -1,0 +1,268 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"tocsin/internal/minimize"
+	"tocsin/internal/validate"
+	"tocsin/stix"
+)
+
+// secretSize is the length in bytes of the secret that keys the ids of
+// changed copies.
+const secretSize = 32
+
+// newUUID returns a random UUID (RFC 9562 §5.4).
+func newUUID() string {
+	var u [16]byte
+	_, _ = rand.Read(u[:]) // never fails (crypto/rand)
+	u[6] = u[6]&0x0f | 0x40
+	u[8] = u[8]&0x3f | 0x80
+	return stix.FormatUUID(u)
+}
+
+// gate returns the privacy gate that runs here, before anything leaves this
+// machine. Its secret stays in the configuration folder: the same object gets
+// the same new id every time, and nobody else can tell which one it was.
+func (a *app) gate(configDir, creator string) (*minimize.Gate, error) {
+	dir, err := a.configDir(configDir)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := loadSecret(filepath.Join(dir, "minimize.secret"))
+	if err != nil {
+		return nil, err
+	}
+	g, err := minimize.New(minimize.Options{Secret: secret, Creator: creator})
+	if err != nil {
+		return nil, fmt.Errorf("privacy gate: %w", err)
+	}
+	return g, nil
+}
+
+// loadSecret reads a secret, and makes it when it is not there. Of two
+// processes that make it at once, one wins and both use what it made.
+func loadSecret(name string) ([]byte, error) {
+	secret, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) {
+		if err := makeSecret(name); err != nil {
+			return nil, &failure{code: ExitFault, what: "the privacy gate's secret cannot be kept", where: name, err: err, next: "name a folder for it with --config-dir"}
+		}
+		secret, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return nil, fileError(name, err)
+	}
+	if len(secret) != secretSize {
+		return nil, &failure{code: ExitFault, what: "the privacy gate's secret is damaged", where: name, next: "restore it from a backup; with a new one, objects that you share again get other ids"}
+	}
+	return secret, nil
+}
+
+// makeSecret writes a new secret beside its place and links it there whole, so
+// that nobody reads half of one.
+func makeSecret(name string) error {
+	secret := make([]byte, secretSize)
+	_, _ = rand.Read(secret) // never fails (crypto/rand)
+	dir := filepath.Dir(name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("folder: %w", err)
+	}
+	f, err := os.CreateTemp(dir, ".secret-*") // only its owner can read it
+	if err != nil {
+		return fmt.Errorf("secret: %w", err)
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // its other name stays
+	_, err = f.Write(secret)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("secret: %w", err)
+	}
+	if err := os.Link(f.Name(), name); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("secret: %w", err)
+	}
+	return nil
+}
+
+// A gated is a set of objects before and after the privacy gate, which looks
+// at all of them together: what is the victim's is often said by another
+// object.
+type gated struct {
+	objects  []minimize.Object
+	findings []minimize.Finding
+	rejected []validate.Rejection
+	before   map[string]stix.Value // by id and version
+	rules    string
+}
+
+// Limits of what one run of the program shares at once: it holds all of it.
+const (
+	mostBytes   = 1 << 30
+	mostObjects = 5_000_000
+)
+
+// pass runs objects through validation and the privacy gate.
+func pass(g *minimize.Gate, raw [][]byte) (gated, error) {
+	text := make([]byte, 0, 64)
+	text = append(text, `{"objects":[`...)
+	text = append(text, bytes.Join(raw, []byte(","))...)
+	text = append(text, "]}"...)
+	valid, err := validate.Parse(text, validate.Options{Bytes: mostBytes, Objects: mostObjects})
+	if err != nil {
+		return gated{}, fmt.Errorf("validate: %w", err)
+	}
+	out := g.Apply(valid)
+	r := gated{objects: out.Objects(), findings: out.Findings(), rejected: out.Rejected(), rules: out.Rules(), before: map[string]stix.Value{}}
+	if len(r.findings) > 0 {
+		changed := map[string]bool{}
+		for _, f := range r.findings {
+			changed[f.Object] = true
+		}
+		for _, o := range valid.Objects() {
+			if changed[o.ID()] {
+				r.before[o.ID()+" "+o.Version()] = o.Value()
+				r.before[o.ID()] = o.Value()
+			}
+		}
+	}
+	return r, nil
+}
+
+// original returns an object as it was before the gate; absent when the gate
+// left it alone.
+func (g *gated) original(o minimize.Object) stix.Value {
+	if o.Original() == "" {
+		return stix.Value{}
+	}
+	if v, ok := g.before[o.Original()+" "+o.Version()]; ok {
+		return v
+	}
+	return g.before[o.Original()]
+}
+
+// at follows a JSON Pointer (RFC 6901) into a value; absent when it leads
+// nowhere.
+func at(v stix.Value, pointer string) stix.Value {
+	if pointer == "" {
+		return v
+	}
+	unescape := strings.NewReplacer("~1", "/", "~0", "~")
+	for _, token := range strings.Split(pointer, "/")[1:] {
+		next := v.Get(unescape.Replace(token))
+		for i, e := range v.Elements() {
+			if fmt.Sprint(i) == token {
+				next = e
+			}
+		}
+		v = next
+	}
+	return v
+}
+
+// A difference is one place that the gate changed, for people to see.
+type difference struct {
+	at, before, after string // after is "" for what was removed
+}
+
+// differences compares an object with its copy: every value that is no longer
+// there or not the same. Ids and references change with the copy and are left
+// out.
+func differences(before, after stix.Value, pointer string) (found []difference) {
+	switch {
+	case !after.Exists():
+		return []difference{{pointer, string(before.Raw()), ""}}
+	case before.Kind() == stix.Object && after.Kind() == stix.Object:
+		for name, v := range before.Members() {
+			if name == "id" || name == "created_by_ref" || strings.HasSuffix(name, "_ref") || strings.HasSuffix(name, "_refs") {
+				continue
+			}
+			token := strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+			found = append(found, differences(v, after.Get(name), pointer+"/"+token)...)
+		}
+		return found
+	case before.Kind() == stix.Array && after.Kind() == stix.Array && before.Len() == after.Len():
+		i := 0
+		for _, v := range before.Elements() {
+			found = append(found, differences(v, at(after, fmt.Sprintf("/%d", i)), fmt.Sprintf("%s/%d", pointer, i))...)
+			i++
+		}
+		return found
+	case bytes.Equal(before.Raw(), after.Raw()):
+		return nil
+	}
+	return []difference{{pointer, string(before.Raw()), string(after.Raw())}}
+}
+
+// showDifferences prints how the gate changed one object.
+func (a *app) showDifferences(id string, changes []difference) {
+	a.say("  %s", a.out(bold, safe(id)))
+	for _, d := range changes {
+		a.say("    %s", a.out(faint, safe(d.at)))
+		a.say("    %s", a.out(red, "- "+cut(d.before, a.Width-8)))
+		if d.after != "" {
+			a.say("    %s", a.out(green, "+ "+cut(d.after, a.Width-8)))
+		}
+	}
+}
+
+// cut shortens a text for one line.
+func cut(text string, width int) string {
+	text = printable([]byte(strings.Join(strings.Fields(text), " ")))
+	if r := []rune(text); len(r) > max(width, 40) {
+		return string(r[:max(width, 40)-1]) + "…"
+	}
+	return text
+}
+
+// gathered is what files hold.
+type gathered struct {
+	raw    [][]byte // objects that are JSON, definitions and identities first
+	first  int      // how many of them are definitions and identities
+	broken []fault  // the rest
+}
+
+// gather reads all objects of files. What explains others goes before them: a
+// hub that does not know a marking closes what carries it.
+func (a *app) gather(ctx context.Context, names []string) (gathered, error) {
+	var g gathered
+	var rest [][]byte
+	size := 0
+	err := a.pieces(ctx, "reading", names, func(in *input, p piece) error {
+		if p.shell {
+			for _, f := range checkShell(p.raw) {
+				g.broken = append(g.broken, fault{At: fmt.Sprintf("%s:%d", in.name, p.line), Clause: f.Clause, Message: f.Message})
+			}
+			return nil
+		}
+		v, err := stix.Parse(p.raw, stix.Limits{})
+		if err != nil {
+			f := syntaxFault(err)
+			f.At = fmt.Sprintf("%s:%d", in.name, p.line)
+			g.broken = append(g.broken, f)
+			return nil
+		}
+		if size += len(p.raw) + 1; size > mostBytes-64 || len(rest)+len(g.raw) == mostObjects {
+			return usage("this is too much to look at together: more than 1 GiB or 5,000,000 objects", "share it in parts")
+		}
+		switch v.Get("type").Text() {
+		case "marking-definition", "extension-definition", "identity":
+			g.raw = append(g.raw, bytes.Clone(p.raw))
+		case "bundle": // an empty one: one with objects was taken apart
+		default:
+			rest = append(rest, bytes.Clone(p.raw))
+		}
+		return nil
+	})
+	g.first = len(g.raw)
+	g.raw = append(g.raw, rest...)
+	if err == nil && len(g.raw) == 0 {
+		return gathered{}, &failure{code: ExitUsage, what: "there is no STIX object in " + strings.Join(names, ", "), next: "tocsin validate says what is wrong"}
+	}
+	return g, err
+}

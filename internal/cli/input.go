@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// An input is one file to read, or standard input.
+type input struct {
+	name string
+	size int64 // of the file as it lies on the disk; 0 when it is not known
+	r    io.Reader
+	read *counter // how much of the file was read, for progress
+	file io.Closer
+}
+
+// counter counts bytes on their way, before they are decompressed.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	return n, err //nolint:wrapcheck // a reader's own error
+}
+
+// open opens a file; "-" is standard input. A gzip file is decompressed,
+// whatever its name.
+func (a *app) open(name string) (*input, error) {
+	in := &input{name: name}
+	if name == "-" {
+		in.name, in.read = "standard input", &counter{r: a.Stdin}
+	} else {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, fileError(name, err)
+		}
+		in.file, in.read = f, &counter{r: f}
+		if info, err := f.Stat(); err == nil {
+			if info.IsDir() {
+				_ = f.Close()
+				return nil, &failure{code: ExitUsage, what: "this is a folder, not a file", where: name, next: "name the files in it: " + name + "/*.json"}
+			}
+			in.size = info.Size()
+		}
+	}
+	buffered := bufio.NewReaderSize(in.read, 256<<10)
+	in.r = buffered
+	if magic, err := buffered.Peek(2); err == nil && magic[0] == 0x1f && magic[1] == 0x8b {
+		z, err := gzip.NewReader(buffered)
+		if err != nil {
+			in.close()
+			return nil, &failure{code: ExitUsage, what: "the gzip file cannot be read", where: in.name, next: "it may have been cut off; copy it again"}
+		}
+		in.r = z
+	}
+	return in, nil
+}
+
+func (in *input) close() {
+	if in.file != nil {
+		_ = in.file.Close() // only read from
+	}
+}
+
+// broken explains why an input ended early.
+func (in *input) broken(err error, p *splitter) error {
+	if errors.Is(err, errPieceTooLarge) {
+		return &failure{code: ExitNo, what: err.Error(), where: fmt.Sprintf("%s:%d", in.name, p.line), next: "a hub would refuse it; split it"}
+	}
+	return &failure{code: ExitFault, what: "the file cannot be read to its end", where: in.name, err: err}
+}
+
+func fileError(name string, err error) error {
+	f := &failure{code: ExitUsage, what: "the file cannot be opened", where: name, next: "check its name and its permissions"}
+	if errors.Is(err, os.ErrNotExist) {
+		f.what, f.next = "there is no such file", "check its name; this folder's files are meant unless a path says otherwise"
+	}
+	return f
+}
+
+// pieces calls f with every object of the named files, in order, and shows
+// progress. The shell of a bundle comes after its objects.
+func (a *app) pieces(ctx context.Context, verb string, names []string, f func(in *input, p piece) error) error {
+	var total int64
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil {
+			total += info.Size()
+		}
+	}
+	bar := a.progress(verb, "objects", total)
+	defer bar.end()
+	var before, objects int64
+	for _, name := range names {
+		in, err := a.open(name)
+		if err != nil {
+			return err
+		}
+		s := newSplitter(in.r)
+		for {
+			if err := ctx.Err(); err != nil {
+				in.close()
+				return err //nolint:wrapcheck // told apart by the caller
+			}
+			p, err := s.next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err == nil {
+				err = f(in, p)
+			} else {
+				err = in.broken(err, s)
+			}
+			if err != nil {
+				in.close()
+				return err
+			}
+			if !p.shell {
+				objects++
+			}
+			bar.at(before+in.read.n, objects)
+		}
+		before += in.read.n
+		in.close()
+	}
+	return nil
+}
+
+// maxLine bounds one line of --jsonl input, in bytes.
+const maxLine = 64 << 20
+
+// lines answers every line of standard input with one line of standard output,
+// in order, for --jsonl.
+func (a *app) lines(ctx context.Context, answer func(line []byte) any) error {
+	in := bufio.NewScanner(a.Stdin)
+	in.Buffer(make([]byte, 0, 1<<20), maxLine)
+	out := bufio.NewWriterSize(a.Stdout, 64<<10)
+	for in.Scan() {
+		if err := ctx.Err(); err != nil {
+			return err //nolint:wrapcheck // told apart by the caller
+		}
+		if len(in.Bytes()) == 0 {
+			continue
+		}
+		if err := writeLine(out, answer(in.Bytes())); err != nil {
+			return err
+		}
+		if err := out.Flush(); err != nil { // whoever asks may wait for the answer before asking on
+			return fmt.Errorf("write: %w", err)
+		}
+	}
+	if err := in.Err(); err != nil {
+		return &failure{code: ExitFault, what: "standard input cannot be read", err: err}
+	}
+	return nil
+}

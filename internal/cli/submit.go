@@ -1,0 +1,400 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tocsin/internal/minimize"
+)
+
+// How a large submission is cut: a batch is one submission to the hub, with
+// one receipt.
+const (
+	batchObjects = 1000
+	batchBytes   = 8 << 20
+	inFlight     = 4
+)
+
+type submitFlags struct {
+	hubFlags
+	target
+
+	receipts  string
+	configDir string
+	dryRun    bool
+	yes       bool
+}
+
+// A target is where objects go.
+type target struct {
+	community  string
+	collection string
+	to         []string // organizations; empty: the community, as far as the markings allow
+}
+
+func (t *target) add(c *cobra.Command) {
+	c.Flags().StringVar(&t.community, "community", "", "the community; may be left out when you are in one only")
+	c.Flags().StringVar(&t.collection, "collection", "", "the collection, by alias or id; may be left out when there is one only")
+}
+
+func (a *app) submit() *cobra.Command {
+	var o submitFlags
+	c := &cobra.Command{
+		Use:   "submit FILE…",
+		Short: "Share threats, after a preview of what leaves and who sees it",
+		Long: `Checks the objects in the files, removes what is personal or about the victim,
+shows what would leave this machine and which organizations would see it, and asks.
+Then it shares them and saves the hub's receipts, which prove later and offline what
+was shared, how it was minimized, with whom and under which conditions.
+
+Nothing leaves before you say yes. What is submitted twice is stored once. Objects
+marked TLP:RED are seen by those only that --to names.
+
+Exit code 0: everything is shared. 1: something was refused, or you said no.`,
+		Example: `  tocsin submit incident.json --dry-run
+  tocsin submit incident.json
+  tocsin submit red.json --to example-cert
+  tocsin submit feed/*.json.gz --yes --json`,
+		GroupID: groupShare,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			if len(names) == 0 {
+				return usage("name at least one file", `"-" is standard input`)
+			}
+			if !o.dryRun && !o.yes && !a.StdinTerminal {
+				return usage("nobody is there to say yes", "add --yes to share without being asked, or --dry-run to look only")
+			}
+			return a.submitFiles(cmd.Context(), names, o)
+		},
+	}
+	o.hubFlags.add(c)
+	o.target.add(c)
+	f := c.Flags()
+	f.StringArrayVar(&o.to, "to", nil, "share with this organization only; may be given more than once")
+	f.StringVar(&o.receipts, "receipts", "./receipts", "folder for receipts")
+	f.StringVar(&o.configDir, "config-dir", "", "folder of your configuration, with the privacy gate's secret")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show what would leave and who would see it, and share nothing")
+	f.BoolVar(&o.yes, "yes", false, "share without asking")
+	return c
+}
+
+// A shared is the outcome of the command, as programs read it.
+type shared struct {
+	DryRun      bool               `json:"dry_run,omitempty"`
+	Community   string             `json:"community"`
+	Collection  string             `json:"collection"`
+	Objects     int                `json:"objects"` // that leave, or would
+	Types       map[string]int     `json:"types"`
+	Invalid     []fault            `json:"invalid"`  // that stay here
+	Findings    []minimize.Finding `json:"findings"` // of the privacy gate here
+	Audience    []audience         `json:"audience"`
+	New         int                `json:"new"`
+	Known       int                `json:"known"` // were there before
+	Failures    []refusedByHub     `json:"failures"`
+	Submissions []submission       `json:"submissions"`
+}
+
+// A submission is what a hub answers to a batch.
+type submission struct {
+	ID      string `json:"id"`
+	First   int64  `json:"first"` // the range of the one order that it took; zeros when nothing was new
+	Last    int64  `json:"last"`
+	Objects int    `json:"objects"` // that the hub holds because of it, or held already
+	Receipt string `json:"receipt"` // file
+}
+
+// A refusedByHub is an object that the hub did not take.
+type refusedByHub struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+	At      string `json:"at,omitempty"`
+	Clause  string `json:"clause,omitempty"`
+	Detail  string `json:"detail"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) error {
+	h, err := a.connect(o.hubFlags)
+	if err != nil {
+		return err
+	}
+	who, err := h.me(ctx)
+	if err != nil {
+		return err
+	}
+	if err := h.complete(ctx, &o.target, who); err != nil {
+		return err
+	}
+	in, err := a.gather(ctx, names)
+	if err != nil {
+		return err
+	}
+	g, err := a.gate(o.configDir, who.Organization.Identity)
+	if err != nil {
+		return err
+	}
+	out, err := pass(g, in.raw)
+	if err != nil {
+		return err
+	}
+	seen, err := h.audiences(ctx, o.target, who, out.objects)
+	if err != nil {
+		return err
+	}
+	r := shared{
+		DryRun: o.dryRun, Community: o.community, Collection: o.collection, Objects: len(out.objects), Types: map[string]int{},
+		Invalid: append(notNil(in.broken), rejections(out.rejected)...), Findings: notNil(out.findings), Audience: seen,
+		Failures: []refusedByHub{}, Submissions: []submission{},
+	}
+	for _, object := range out.objects {
+		r.Types[object.Type()]++
+	}
+	if !a.json {
+		a.preview(&r, &out)
+	}
+	if o.dryRun {
+		return a.finishDry(&r)
+	}
+	if len(out.objects) == 0 {
+		return &failure{code: ExitNo, what: "nothing is left to share", next: "tocsin validate and tocsin minimize say why"}
+	}
+	if err := a.confirm(fmt.Sprintf("Share %s?", count(len(out.objects), "object")), o.yes); err != nil {
+		return err
+	}
+	return a.share(ctx, h, o, out.objects, &r)
+}
+
+func (a *app) finishDry(r *shared) error {
+	if a.json {
+		return a.writeJSON(r)
+	}
+	a.say("Nothing was shared: this was a dry run.")
+	return nil
+}
+
+// complete finds the community and the collection where there is only one
+// choice, and says what the choices are where there are more.
+func (h *caller) complete(ctx context.Context, t *target, who me) error {
+	if t.community == "" {
+		var names []string
+		for _, c := range who.Communities {
+			names = append(names, c.Name)
+		}
+		if len(names) != 1 {
+			return usage("name the community with --community", "yours are: "+orElse(joined(names), "none; ask a community's operator to admit "+who.Organization.Name))
+		}
+		t.community = names[0]
+	}
+	if t.collection == "" {
+		n, err := h.describe(ctx)
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, c := range n.Communities {
+			for _, l := range c.Collections {
+				if c.Name == t.community {
+					names = append(names, l.Alias)
+				}
+			}
+		}
+		if len(names) != 1 {
+			return usage("name the collection with --collection", "those of "+t.community+" are: "+orElse(joined(names), "none that this token may know of"))
+		}
+		t.collection = names[0]
+	}
+	return nil
+}
+
+// share sends the objects in batches: those that explain others one after
+// another, then the rest, a few at a time.
+func (a *app) share(ctx context.Context, h *caller, o submitFlags, objects []minimize.Object, r *shared) error {
+	if err := os.MkdirAll(o.receipts, 0o700); err != nil {
+		return &failure{code: ExitFault, what: "the folder for receipts cannot be made", where: o.receipts, err: err}
+	}
+	explain := slices.IndexFunc(objects, func(m minimize.Object) bool { return !explains(m.Type()) })
+	if explain < 0 {
+		explain = len(objects)
+	}
+	bar := a.progress("sharing", "objects", int64(len(objects)))
+	s := &sender{h: h, o: o, bar: bar, r: r}
+	err := s.all(ctx, batches(objects[:explain]), 1)
+	if err == nil {
+		err = s.all(ctx, batches(objects[explain:]), inFlight)
+	}
+	bar.end()
+	slices.SortFunc(r.Submissions, func(a, b submission) int { return cmp.Compare(a.First, b.First) })
+	if a.json {
+		err = errors.Join(err, a.writeJSON(r))
+	} else {
+		a.summarizeShared(r, o.receipts, bar)
+	}
+	if err != nil {
+		return err
+	}
+	if len(r.Failures) > 0 || len(r.Invalid) > 0 {
+		return errNo
+	}
+	return nil
+}
+
+// explains reports whether other objects mean less without those of this type.
+func explains(kind string) bool {
+	return kind == "marking-definition" || kind == "extension-definition" || kind == "identity"
+}
+
+// batches cuts objects into bodies of requests, each with the number of its
+// objects.
+func batches(objects []minimize.Object) (cut []batch) {
+	for from := 0; from < len(objects); {
+		size, to := 0, from
+		for to < len(objects) && to-from < batchObjects && (to == from || size+len(objects[to].Raw())+1 <= batchBytes) {
+			size += len(objects[to].Raw()) + 1
+			to++
+		}
+		cut = append(cut, batch{objects: objects[from:to]})
+		from = to
+	}
+	return cut
+}
+
+type batch struct{ objects []minimize.Object }
+
+// body writes the batch as an envelope.
+func (b batch) body() []byte {
+	var body bytes.Buffer
+	body.WriteString(`{"objects":`)
+	body.Write(list(b.objects))
+	body.WriteByte('}')
+	return body.Bytes()
+}
+
+// A sender sends batches and gathers what became of them.
+type sender struct {
+	h *caller
+	o submitFlags
+
+	mu   sync.Mutex // guards what follows
+	bar  *progress
+	r    *shared
+	done int64
+}
+
+// all sends batches, some at a time, and stops at the first that fails.
+func (s *sender) all(ctx context.Context, cut []batch, some int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan batch)
+	var workers sync.WaitGroup
+	for range min(some, len(cut)) {
+		workers.Go(func() {
+			for b := range next {
+				if err := s.send(ctx, b); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for _, b := range cut {
+		select {
+		case next <- b:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	close(next)
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+// send submits one batch and saves its receipt.
+func (s *sender) send(ctx context.Context, b batch) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var made struct {
+		ID        string `json:"id"`
+		First     int64  `json:"first"`
+		Last      int64  `json:"last"`
+		Successes []struct {
+			Known bool `json:"known"`
+		} `json:"successes"`
+		Failures []refusedByHub `json:"failures"`
+	}
+	err := s.h.call(ctx, request{
+		method: http.MethodPost, path: s.o.path() + "submissions/", query: url.Values{"to": s.o.to},
+		body: b.body(), kind: "application/json", again: true,
+	}, &made)
+	if err != nil {
+		return err
+	}
+	saved, err := s.keep(ctx, made.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ok := range made.Successes {
+		if ok.Known {
+			s.r.Known++
+		} else {
+			s.r.New++
+		}
+	}
+	s.r.Failures = append(s.r.Failures, made.Failures...)
+	s.r.Submissions = append(s.r.Submissions, submission{made.ID, made.First, made.Last, len(made.Successes), saved})
+	s.done += int64(len(b.objects))
+	s.bar.at(s.done, s.done)
+	return err
+}
+
+// keep saves the receipt of a submission and returns its file's name.
+func (s *sender) keep(ctx context.Context, id string) (string, error) {
+	if !plainName(id) {
+		return "", &failure{code: ExitFault, what: "this does not answer like a hub", where: s.h.base.String()}
+	}
+	var text []byte
+	if err := s.h.call(ctx, request{method: http.MethodGet, path: "submissions/" + id + "/receipt/", again: true}, &text); err != nil {
+		return "", err
+	}
+	name := filepath.Join(s.o.receipts, id+".tlog-proof")
+	if err := os.WriteFile(name, text, 0o600); err != nil {
+		return "", &failure{code: ExitFault, what: "the objects are shared, but their receipt cannot be saved", where: name, err: err}
+	}
+	return name, nil
+}
+
+// path returns the collection's path in the hub's API.
+func (t target) path() string {
+	return "communities/" + url.PathEscape(t.community) + "/collections/" + url.PathEscape(t.collection) + "/"
+}
+
+func (a *app) summarizeShared(r *shared, receipts string, bar *progress) {
+	for i, f := range r.Failures {
+		if i == 10 {
+			a.say("  … and %s more", grouped(len(r.Failures)-i))
+			break
+		}
+		a.say("%s refused: %s: %s", a.out(red, "✗"), safe(f.ID), safe(f.Detail))
+		if f.Hint != "" {
+			a.say("    %s", safe(f.Hint))
+		}
+	}
+	took := time.Since(bar.began).Round(10 * time.Millisecond)
+	a.say("%s %s shared in %s (%s/s): %s new, %s there before", a.out(green, "✓"),
+		count(r.New+r.Known, "object"), took, grouped(bar.rate()), grouped(r.New), grouped(r.Known))
+	if n := len(r.Submissions); n > 0 {
+		a.say("  %s in %s; 'tocsin verify' checks them offline", count(n, "receipt"), safe(receipts))
+	}
+}
+

@@ -1,0 +1,290 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tocsin/internal/validate"
+	"tocsin/stix"
+)
+
+// A fault is one thing that is wrong with a text, as programs read it.
+type fault struct {
+	At      string `json:"at"`               // JSON Pointer from the root of the text
+	Clause  string `json:"clause,omitempty"` // of the standard
+	Message string `json:"message"`
+	Object  string `json:"object,omitempty"` // its id, when it has one
+	Line    int    `json:"line,omitempty"`   // from 1
+	Column  int    `json:"column,omitempty"` // bytes, from 1
+}
+
+// A validated is what is to say about one file.
+type validated struct {
+	File     string  `json:"file"`
+	Valid    bool    `json:"valid"`
+	Objects  int     `json:"objects"`
+	Invalid  int     `json:"invalid"` // objects with errors
+	Errors   []fault `json:"errors"`
+	Warnings []fault `json:"warnings"`
+	MoreOf   int     `json:"left_out,omitempty"` // errors and warnings that were counted but left out
+}
+
+// mostFaults bounds the report of one file.
+const mostFaults = 10_000
+
+func (a *app) validate() *cobra.Command {
+	var o validateFlags
+	c := &cobra.Command{
+		Use:   "validate FILE…",
+		Short: "Check whether files are valid STIX 2.1, and show where they are not",
+		Long: `Checks bundles, TAXII envelopes, single objects and JSON lines against every MUST
+and SHOULD of STIX 2.1, indicator patterns included, as a hub does before it takes
+them. Files may be of any size and compressed with gzip; "-" is standard input.
+
+Exit code 0: everything is valid. 1: something is not. With --jsonl every line of
+standard input gets a line of output, {"valid":…,"errors":[…],"warnings":[…]}, and
+the exit code is 0 when all lines were answered.`,
+		Example: `  tocsin validate threats.json
+  tocsin validate --warnings *.json
+  tocsin validate --json threats.json | jq '.files[].errors'
+  tocsin validate --jsonl < objects.jsonl > results.jsonl`,
+		GroupID: groupCheck,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			if o.jsonl {
+				if len(names) > 0 {
+					return usage("--jsonl reads standard input and takes no files", "tocsin validate --jsonl < FILE")
+				}
+				return a.lines(cmd.Context(), func(line []byte) any { return checkLine(line) })
+			}
+			if len(names) == 0 {
+				return usage("name at least one file", `"-" is standard input`)
+			}
+			return a.validateFiles(cmd.Context(), names, o)
+		},
+	}
+	c.Flags().BoolVar(&o.jsonl, "jsonl", false, "check every line of standard input, one line of result for each")
+	c.Flags().BoolVar(&o.warnings, "warnings", false, "show what SHOULD be otherwise too")
+	c.Flags().BoolVar(&o.all, "all", false, "show every problem, not only the first 20 of a file")
+	return c
+}
+
+type validateFlags struct{ jsonl, warnings, all bool }
+
+func (a *app) validateFiles(ctx context.Context, names []string, o validateFlags) error {
+	results := make([]*validated, 0, len(names))
+	byName := map[string]*validated{}
+	shown := map[*validated]int{}
+	most := 20
+	if o.all {
+		most = mostFaults
+	}
+	err := a.pieces(ctx, "checking", names, func(in *input, p piece) error {
+		r := byName[in.name]
+		if r == nil {
+			r = &validated{File: in.name, Valid: true, Errors: []fault{}, Warnings: []fault{}}
+			byName[in.name] = r
+			results = append(results, r)
+		}
+		wrong, should := r.add(p)
+		if a.json {
+			return nil
+		}
+		if o.warnings {
+			wrong = append(wrong, should...)
+		}
+		for _, f := range wrong {
+			if shown[r]++; shown[r] <= most {
+				a.showFault(r.File, p, f)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	valid := true
+	for _, r := range results {
+		if r.Objects == 0 {
+			r.Valid = false
+			r.Errors = append(r.Errors, fault{Clause: "STIX 2.1 §8", Message: "there is no object in it"})
+		}
+		valid = valid && r.Valid
+	}
+	if a.json {
+		if err := a.writeJSON(map[string]any{"valid": valid, "files": results}); err != nil {
+			return err
+		}
+	} else {
+		for _, r := range results {
+			a.summarize(r, shown[r]-most, o)
+		}
+	}
+	if len(results) == 0 {
+		return &failure{code: ExitNo, what: "there is nothing in it", where: strings.Join(names, ", ")}
+	}
+	if !valid {
+		return errNo
+	}
+	return nil
+}
+
+// add checks a piece of the file and adds what is wrong with it.
+func (r *validated) add(p piece) (wrong, should []fault) {
+	if p.shell {
+		wrong = checkShell(p.raw)
+	} else {
+		wrong, should = checkObject(p.raw)
+		r.Objects++
+		if len(wrong) > 0 {
+			r.Invalid++
+		}
+	}
+	for _, list := range [][]fault{wrong, should} {
+		for i := range list {
+			f := &list[i]
+			at := locate(p.raw, f.At)
+			f.Line, f.Column = p.line, p.column+at
+			if lines := strings.Count(string(p.raw[:at]), "\n"); lines > 0 {
+				f.Line, f.Column = p.line+lines, at-strings.LastIndexByte(string(p.raw[:at]), '\n')
+			}
+			f.At = p.pointer + f.At
+		}
+	}
+	r.Valid = r.Valid && len(wrong) == 0
+	r.keep(&r.Errors, wrong)
+	r.keep(&r.Warnings, should)
+	return wrong, should
+}
+
+func (r *validated) keep(list *[]fault, more []fault) {
+	room := min(max(0, mostFaults-len(*list)), len(more))
+	*list = append(*list, more[:room]...)
+	r.MoreOf += len(more) - room
+}
+
+// checkLine checks one text: an object, a bundle or an envelope.
+func checkLine(text []byte) map[string]any {
+	wrong, should := checkText(text)
+	return map[string]any{"valid": len(wrong) == 0, "errors": notNil(wrong), "warnings": notNil(should)}
+}
+
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func checkText(text []byte) (wrong, should []fault) {
+	root, err := stix.Parse(text, stix.Limits{Bytes: maxLine})
+	if err != nil {
+		return []fault{syntaxFault(err)}, nil
+	}
+	objects := root.Get("objects")
+	if root.Get("type").Is("bundle") || objects.Kind() == stix.Array {
+		wrong = checkContainer(root)
+		for i, v := range objects.Elements() {
+			w, s := checkValue(v, "/objects/"+strconv.Itoa(i))
+			wrong, should = append(wrong, w...), append(should, s...)
+		}
+		return wrong, should
+	}
+	return checkValue(root, "")
+}
+
+func checkObject(text []byte) (wrong, should []fault) {
+	root, err := stix.Parse(text, stix.Limits{})
+	if err != nil {
+		return []fault{syntaxFault(err)}, nil
+	}
+	if root.Get("type").Is("bundle") {
+		return checkContainer(root), nil
+	}
+	return checkValue(root, "")
+}
+
+func checkValue(v stix.Value, at string) (wrong, should []fault) {
+	id := v.Get("id").Text()
+	if _, _, ok := stix.SplitID(id); !ok {
+		id = ""
+	}
+	for _, p := range validate.Check(v) {
+		f := fault{At: at + p.At, Clause: p.Clause, Message: p.Message, Object: id}
+		if p.Class == stix.ClassWarning {
+			should = append(should, f)
+		} else {
+			wrong = append(wrong, f)
+		}
+	}
+	return wrong, should
+}
+
+// checkShell checks what is around a list of objects.
+func checkShell(text []byte) []fault {
+	root, err := stix.Parse(text, stix.Limits{})
+	if err != nil {
+		return []fault{syntaxFault(err)}
+	}
+	return checkContainer(root)
+}
+
+// checkContainer checks a bundle (STIX 2.1 §8); an envelope (TAXII 2.1 §3.7)
+// has nothing that could be wrong here.
+func checkContainer(v stix.Value) (wrong []fault) {
+	if !v.Get("type").Is("bundle") {
+		return nil
+	}
+	if kind, _, ok := stix.SplitID(v.Get("id").Text()); !ok || kind != "bundle" {
+		wrong = append(wrong, fault{At: "/id", Clause: "STIX 2.1 §8", Message: "a bundle's identifier was expected: bundle-- and a UUID"})
+	}
+	if objects := v.Get("objects"); objects.Exists() && objects.Kind() != stix.Array {
+		wrong = append(wrong, fault{At: "/objects", Clause: "STIX 2.1 §8", Message: "a list of objects was expected"})
+	}
+	return wrong
+}
+
+func syntaxFault(err error) fault {
+	if p, ok := errors.AsType[*stix.Problem](err); ok {
+		return fault{At: p.At, Clause: "RFC 8259", Message: p.Message + " (byte " + strconv.Itoa(p.Offset) + ")"}
+	}
+	return fault{Message: "the text cannot be read"}
+}
+
+// showFault prints where a problem is, and the place itself.
+func (a *app) showFault(file string, p piece, f fault) {
+	a.say("%s: %s", a.out(bold, fmt.Sprintf("%s:%d:%d", safe(file), f.Line, f.Column)), safe(f.Message))
+	details := slices.DeleteFunc([]string{f.At, f.Clause, f.Object}, func(s string) bool { return s == "" })
+	a.say("    %s", a.out(faint, safe(strings.Join(details, "  "))))
+	line, caret := excerpt(p.raw, locate(p.raw, strings.TrimPrefix(f.At, p.pointer)), a.Width-14)
+	a.say("    %6d │ %s", f.Line, line)
+	a.say("           │ %s%s", strings.Repeat(" ", caret), a.out(red, "^"))
+}
+
+func (a *app) summarize(r *validated, left int, o validateFlags) {
+	if left > 0 {
+		a.say("%s: %s more; --all shows them", safe(r.File), count(left, "problem"))
+	}
+	warnings := ""
+	if n := len(r.Warnings); n > 0 {
+		warnings = ", " + count(n, "warning")
+		if !o.warnings {
+			warnings += " (--warnings shows them)"
+		}
+	}
+	switch {
+	case r.Objects == 0:
+		a.say("%s %s: there is no STIX object in it", a.out(red, "✗"), safe(r.File))
+	case r.Valid:
+		a.say("%s %s: %s, valid STIX 2.1%s", a.out(green, "✓"), safe(r.File), count(r.Objects, "object"), warnings)
+	case r.Invalid == 0:
+		a.say("%s %s: %s, but the bundle around them is not valid%s", a.out(red, "✗"), safe(r.File), count(r.Objects, "valid object"), warnings)
+	default:
+		a.say("%s %s: %s of %s not valid STIX 2.1%s", a.out(red, "✗"), safe(r.File), grouped(r.Invalid), count(r.Objects, "object"), warnings)
+	}
+}

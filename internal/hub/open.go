@@ -1,0 +1,159 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+
+	"tocsin"
+	"tocsin/internal/api"
+	"tocsin/internal/authorize"
+	"tocsin/internal/cursor"
+	"tocsin/internal/distribute"
+	"tocsin/internal/ledger"
+	"tocsin/internal/member"
+	"tocsin/internal/minimize"
+	"tocsin/internal/prove"
+	"tocsin/internal/receive"
+	"tocsin/internal/store/sqlite"
+	"tocsin/internal/submit"
+	"tocsin/internal/taxii"
+	"tocsin/internal/withdraw"
+	"tocsin/stix"
+)
+
+// maxBytes is the largest body that the hub takes, decompressed, as discovery
+// publishes it (TAXII 2.1 §4.2.1, max_content_length).
+const maxBytes = 10 << 20
+
+// hub is one hub's parts.
+type hub struct {
+	identity      identity
+	store         *sqlite.Store
+	directory     *member.Service
+	policy        *authorize.Policy
+	feed          *distribute.Feed
+	submit        *submit.Service
+	operatorToken string
+	verifierKey   string
+}
+
+// open opens or makes the hub in a data folder.
+func open(ctx context.Context, o Options) (_ *hub, err error) {
+	if err := os.MkdirAll(o.Data, 0o700); err != nil {
+		return nil, &tocsin.Error{Kind: tocsin.Busy, Message: "the data folder cannot be made: " + cause(err), Hint: "choose another with --data"}
+	}
+	root, err := os.OpenRoot(o.Data)
+	if err != nil {
+		return nil, &tocsin.Error{Kind: tocsin.Busy, Message: "the data folder cannot be opened: " + cause(err), Hint: "choose another with --data"}
+	}
+	defer func() { _ = root.Close() }() // it was read only to open
+	h := &hub{policy: authorize.NewPolicy()}
+	if h.identity, err = loadIdentity(root, o.URL); err != nil {
+		return nil, err
+	}
+	signer, err := ledger.LoadOrCreate(root, h.identity.Origin)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	h.verifierKey = signer.VerifierKey()
+	if h.store, err = sqlite.Open(ctx, o.Data, signer, sqlite.Options{Covers: h.policy.Covers}); err != nil {
+		if errors.Is(err, sqlite.ErrInUse) {
+			return nil, &tocsin.Error{Kind: tocsin.Busy, Message: "another hub runs on this data folder", Hint: "stop it, or choose another folder with --data"}
+		}
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.store.Close())
+		}
+	}()
+	return h, h.wire(ctx)
+}
+
+// wire makes the parts that work on the open store.
+func (h *hub) wire(ctx context.Context) error {
+	gate, err := minimize.New(minimize.Options{Secret: h.identity.Secret, Creator: h.identity.Identity})
+	if err != nil {
+		return fmt.Errorf("privacy gate: %w", err)
+	}
+	definitions, err := h.store.Definitions(ctx)
+	if err != nil {
+		return fmt.Errorf("definitions: %w", err)
+	}
+	for _, d := range definitions {
+		if v, err := stix.Parse(d.Raw, stix.Limits{}); err == nil {
+			h.policy.Define(d.Owner, v)
+		}
+	}
+	if h.directory, err = member.Open(ctx, h.store); err != nil {
+		return fmt.Errorf("directory: %w", err)
+	}
+	h.directory.OnChange(func(identities map[string]string) {
+		h.policy.Identities(identities)
+		h.policy.Forget()
+	})
+	if h.operatorToken, err = h.directory.OperatorToken(ctx); err != nil {
+		return fmt.Errorf("operator token: %w", err)
+	}
+	h.feed = distribute.New(h.store, h.store, h.policy, h.directory)
+	h.submit = &submit.Service{Gate: gate, Policy: h.policy, Recorder: h.store}
+	return nil
+}
+
+// routes puts the hub's APIs side by side. A community's TAXII API root is at
+// the top, so its names are checked against the other paths (internal/member).
+func (h *hub) routes(o Options, base *url.URL) http.Handler {
+	cursors := cursor.New(h.identity.Secret)
+	intake := receive.NewIntake(maxBytes)
+	prover := &prove.Service{Records: h.store}
+	withdrawer := &withdraw.Service{Directory: h.directory, Policy: h.policy, Store: h.store}
+	served := taxii.New(taxii.Options{
+		Authenticator: h.directory, Directory: h.directory, Feed: h.feed, Submitter: h.submit, Prover: prover, Withdrawer: withdrawer,
+		Cursors: cursors, Intake: intake, URL: base, Title: "Tocsin", MaxPage: o.MaxPage, Log: o.Log,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", served)
+	mux.Handle("/api/v1/", api.New(api.Options{
+		Authenticator: h.directory, Directory: h.directory, Administrator: h.directory, Feed: h.feed, Submitter: h.submit, Prover: prover,
+		Cursors: cursors, Intake: intake, URL: base, Log: o.Log,
+	}))
+	mux.Handle("/log/", http.StripPrefix("/log", ledger.Tiles(h.store, o.Log)))
+	mux.HandleFunc("GET /log/key", func(w http.ResponseWriter, _ *http.Request) { h.text(w, h.verifierKey+"\n") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { h.text(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", h.ready)
+	return secure(mux)
+}
+
+// ready says whether the hub can take submissions: not after its disk failed.
+func (h *hub) ready(w http.ResponseWriter, _ *http.Request) {
+	if h.store.Err() != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	h.text(w, "ready\n")
+}
+
+func (h *hub) text(w http.ResponseWriter, s string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, s) // the client went away
+}
+
+// secure sets what every answer carries: nothing here is a page that may run
+// or frame anything, and nothing is to be guessed as another type.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		if r.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,137 @@
+// Package ledger is the hub's transparency log: it orders what was recorded and signs for it.
+package ledger
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// keyFile is where the hub's signing key lies in its data folder.
+const keyFile = "ledger.key"
+
+// A Signer signs the ledger's checkpoints. It is safe for concurrent use.
+type Signer struct {
+	signer note.Signer
+	vkey   string
+}
+
+// NewKey makes an Ed25519 key for a ledger. The origin should be the ledger's
+// address without its scheme, such as "hub.example.com/log" (C2SP tlog-tiles),
+// and has neither spaces nor plus signs.
+func NewKey(origin string) (skey string, err error) {
+	skey, _, err = note.GenerateKey(rand.Reader, origin)
+	if err != nil {
+		return "", fmt.Errorf("generate key: %w", err)
+	}
+	if _, err := NewSigner(skey); err != nil {
+		return "", errors.New("a ledger's origin has no spaces, no plus sign and at least one character")
+	}
+	return skey, nil
+}
+
+// NewSigner returns the signer for a key that [NewKey] made.
+func NewSigner(skey string) (*Signer, error) {
+	s, err := note.NewSigner(skey)
+	if err != nil {
+		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	vkey, err := verifierKey(skey)
+	if err != nil {
+		return nil, err
+	}
+	return &Signer{signer: s, vkey: vkey}, nil
+}
+
+// Origin returns the name of the ledger, the first line of its checkpoints.
+func (s *Signer) Origin() string { return s.signer.Name() }
+
+// VerifierKey returns what others need to check the hub's signatures, as a
+// signed-note vkey.
+func (s *Signer) VerifierKey() string { return s.vkey }
+
+// LoadOrCreate returns the signer whose key lies in the hub's data folder, and
+// makes the key when there is none. The file can be read by its owner only and
+// is durable when LoadOrCreate returns. A key for another origin is an error:
+// with it the hub would sign as somebody else.
+func LoadOrCreate(data *os.Root, origin string) (*Signer, error) {
+	b, err := readKey(data)
+	if errors.Is(err, fs.ErrNotExist) {
+		b, err = createKey(data, origin)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	s, err := NewSigner(strings.TrimSuffix(string(b), "\n"))
+	if err != nil {
+		return nil, err
+	}
+	if s.Origin() != origin {
+		return nil, fmt.Errorf("the signing key in %s is for the ledger %q, and this hub's is %q", keyFile, s.Origin(), origin)
+	}
+	return s, nil
+}
+
+func readKey(data *os.Root) ([]byte, error) {
+	f, err := data.Open(keyFile)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	// Windows has no such bits.
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("others than its owner may use %s: chmod 600 it, and think about who may have read it", keyFile)
+	}
+	const most = 4096
+	return io.ReadAll(io.LimitReader(f, most))
+}
+
+// createKey makes a key file that is either not there or whole, even when the
+// power goes: the content is on disk before the name is, and the name is on disk
+// before createKey returns. When two processes start at once, one key wins.
+func createKey(data *os.Root, origin string) ([]byte, error) {
+	skey, err := NewKey(origin)
+	if err != nil {
+		return nil, err
+	}
+	tmp := keyFile + "." + rand.Text()
+	f, err := data.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = data.Remove(tmp) }()
+	_, err = f.WriteString(skey + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, err
+	}
+	// A link, unlike a rename, does not replace what is there.
+	if err := data.Link(tmp, keyFile); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if err := syncDir(data); err != nil {
+		return nil, err
+	}
+	return readKey(data)
+}
+
+func syncDir(data *os.Root) error {
+	if runtime.GOOS == "windows" { // where folders cannot be synced
+		return nil
+	}
+	d, err := data.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

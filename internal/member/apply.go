@@ -1,0 +1,384 @@
+package member
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"tocsin"
+	"tocsin/tlp"
+)
+
+// Apply makes the directory hold what the document says, all of it or, with an
+// error, nothing of it. Applying it again changes nothing and makes no token
+// twice. A hub operator may do everything; who operates a community may change
+// its members and collections, and keep users and tokens of their own
+// organization, none of which reaches further than the token in hand.
+func (s *Service) Apply(ctx context.Context, who tocsin.Member, n Network) (Applied, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, err := s.plan(who, n)
+	if err != nil {
+		return Applied{}, err
+	}
+	if err := s.save(ctx, d); err != nil {
+		return Applied{}, err
+	}
+	return d.applied, nil
+}
+
+// Plan says what [Service.Apply] would do, and does nothing. The tokens that it
+// returns have no secrets.
+func (s *Service) Plan(who tocsin.Member, n Network) (Applied, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, err := s.plan(who, n)
+	if err != nil {
+		return Applied{}, err
+	}
+	for i := range d.applied.Changes { // what was drawn for this plan will not be what Apply draws
+		if d.applied.Changes[i].Action == Made {
+			d.applied.Changes[i].ID = ""
+		}
+	}
+	for i := range d.applied.Tokens {
+		d.applied.Tokens[i].ID, d.applied.Tokens[i].Token = "", ""
+	}
+	return d.applied, nil
+}
+
+func (s *Service) plan(who tocsin.Member, n Network) (*draft, error) {
+	if err := n.check(); err != nil { // it may not come from ParseNetwork
+		return nil, err
+	}
+	now := s.now.Load()
+	p := planner{draft: newDraft(now, who), n: &n, maker: now.tokens[who.Token]}
+	for i, o := range n.Organizations {
+		if err := p.organization("/organizations/"+strconv.Itoa(i), o); err != nil {
+			return nil, err
+		}
+	}
+	for i, c := range n.Communities {
+		if err := p.community("/communities/"+strconv.Itoa(i), c); err != nil {
+			return nil, err
+		}
+	}
+	if now.operators() > 0 && len(p.records) > 0 && build(p.state).operators() == 0 {
+		return nil, &tocsin.Error{Kind: tocsin.Conflict, Message: "nobody could operate the hub after this", Hint: "make another operator's token first"}
+	}
+	return p.draft, nil
+}
+
+// A planner turns entries of a document into a draft.
+type planner struct {
+	*draft
+
+	n     *Network
+	maker tokenDoc // the token of who asks; the zero value is the hub itself
+}
+
+func (p *planner) forbidden(at, message string) error {
+	return p.n.refuse(tocsin.Forbidden, at, message, "ask the hub's operator")
+}
+
+// operates reports whether who asks operates the community.
+func (p *planner) operates(community string) bool {
+	return p.who.Operator || p.who.Role(community) >= tocsin.Operator
+}
+
+// keepsOwn reports whether who asks may keep users and tokens of the
+// organization: their own, when they operate any community.
+func (p *planner) keepsOwn(organization string) bool {
+	if organization != p.who.Organization.Name {
+		return false
+	}
+	for _, role := range p.who.Roles {
+		if role >= tocsin.Operator {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *planner) organization(at string, e OrganizationEntry) error {
+	o, known := p.state.organizations[e.Name]
+	switch {
+	case !p.who.Operator && !p.keepsOwn(e.Name):
+		return p.forbidden(at, "only the hub's operator may change organizations")
+	case !p.who.Operator && (e.Absent || e.Title != "" && e.Title != o.Title || e.Kind != "" && e.Kind != o.Kind):
+		return p.forbidden(at, "only the hub's operator may change an organization's title or kind, or remove it")
+	case known && !o.Removed.IsZero():
+		if e.Absent {
+			p.note(Step{Kind: kindOrganization, Name: e.Name, Action: Unchanged, ID: o.Identity})
+			return nil
+		}
+		return p.n.refuse(tocsin.Conflict, at+"/name", "this name belonged to an organization that was removed", "choose another: the name stands on what that organization shared")
+	case e.Absent && !known:
+		p.note(Step{Kind: kindOrganization, Name: e.Name, Action: Unchanged})
+		return nil
+	case e.Absent && e.Name == hubName:
+		return p.n.refuse(tocsin.Conflict, at, "the hub's own organization cannot be removed", "remove its users or tokens instead")
+	case e.Absent:
+		p.removeOrganization(o)
+		return nil
+	case e.Identity != "" && e.Identity != o.Identity:
+		return p.n.refuse(tocsin.Invalid, at+"/identity", "the hub makes identities", "leave it out")
+	}
+	if err := p.putEntry(at, e, o, known); err != nil {
+		return err
+	}
+	for j, u := range e.Users {
+		if err := p.user(at+"/users/"+strconv.Itoa(j), e.Name, u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putEntry makes or changes the organization itself.
+func (p *planner) putEntry(at string, e OrganizationEntry, o organizationDoc, known bool) error {
+	if !known {
+		if e.Kind == "" {
+			return p.n.refuse(tocsin.Invalid, at+"/kind", "a new organization needs a kind", "write company, government, nonprofit or other")
+		}
+		o = organizationDoc{Name: e.Name, Title: orElse(e.Title, e.Name), Kind: e.Kind, Identity: newIdentity()}
+		p.putOrganization(o, Made, o.Kind)
+		return nil
+	}
+	var what details
+	what.set("title", &o.Title, e.Title)
+	what.set("kind", &o.Kind, e.Kind)
+	if len(what) == 0 {
+		p.note(Step{Kind: kindOrganization, Name: o.Name, Action: Unchanged, ID: o.Identity})
+		return nil
+	}
+	p.putOrganization(o, Changed, what.String())
+	return nil
+}
+
+func (p *planner) user(at, organization string, e UserEntry) error {
+	key := organization + "/" + e.Name
+	u, known := p.state.users[key]
+	switch {
+	case e.Absent && known:
+		p.removeUser(u)
+		return nil
+	case e.Absent || known:
+		p.note(Step{Kind: kindUser, Name: key, Action: Unchanged})
+	default:
+		p.putUser(userDoc{organization, e.Name}, Made)
+	}
+	if e.Absent {
+		return nil
+	}
+	for k, t := range e.Tokens {
+		if err := p.token(at+"/tokens/"+strconv.Itoa(k), organization, e.Name, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *planner) token(at, organization, user string, e TokenEntry) error {
+	t, known := p.tokens[organization+"/"+user+"/"+e.Name]
+	if e.Absent {
+		if known {
+			p.removeToken(t)
+		} else {
+			p.note(Step{Kind: kindToken, Name: organization + "/" + user + "/" + e.Name, Action: Unchanged})
+		}
+		return nil
+	}
+	if e.ID != "" && e.ID != t.ID {
+		return p.n.refuse(tocsin.Invalid, at+"/id", "the hub makes the ids of tokens", "leave it out")
+	}
+	before := t
+	expires, _ := expiry(e.Expires) // checked before
+	var what details
+	t.Organization, t.User, t.Name = organization, user, e.Name
+	what.set("role", &t.Role, e.Role)
+	what.set("purpose", &t.Purpose, e.Purpose)
+	if !expires.IsZero() && !expires.Equal(t.Expires) {
+		t.Expires = expires
+		what = append(what, "expires "+expires.Format(time.DateOnly))
+	}
+	if e.Operator && !t.Operator {
+		t.Operator = true
+		what = append(what, "operator")
+	}
+	if !p.who.Operator && (!known || len(what) > 0) {
+		if err := p.reach(at, before, t); err != nil {
+			return err
+		}
+	}
+	p.warnPurpose(t)
+	switch {
+	case !known && !t.Expires.IsZero() && t.Expires.Before(p.now):
+		return p.n.refuse(tocsin.Invalid, at+"/expires", "a new token would have expired already", "choose a later date")
+	case !known:
+		p.makeToken(t)
+	case len(what) > 0:
+		p.putToken(t, Changed, what.String())
+	default:
+		p.note(Step{Kind: kindToken, Name: t.name(), Action: Unchanged, ID: t.ID})
+	}
+	return nil
+}
+
+// reach refuses a token that reaches further than the one that makes it: a
+// leaked token must not be a way to a better one.
+func (p *planner) reach(at string, before, t tokenDoc) error {
+	cap := func(role string) tocsin.Role {
+		if role == "" {
+			return tocsin.Operator
+		}
+		r, _ := tocsin.ParseRole(role)
+		return r
+	}
+	maker := p.maker
+	switch {
+	case t.Operator || before.Operator:
+		return p.forbidden(at+"/operator", "only the hub's operator may make or change an operator's token")
+	case cap(t.Role) > cap(maker.Role):
+		return p.forbidden(at+"/role", "a token may not do more than the one that makes it")
+	case maker.Purpose != "" && t.Purpose != maker.Purpose:
+		return p.forbidden(at+"/purpose", "a token may not read for other purposes than the one that makes it")
+	case !maker.Expires.IsZero() && (t.Expires.IsZero() || t.Expires.After(maker.Expires)):
+		return p.forbidden(at+"/expires", "a token may not last longer than the one that makes it")
+	}
+	return nil
+}
+
+func (p *planner) warnPurpose(t tokenDoc) {
+	if t.Purpose == "" && !t.Operator && p.state.organizations[t.Organization].organization().Institutional() {
+		p.applied.Warnings = append(p.applied.Warnings,
+			"token "+t.name()+" is bound to no purpose: each of its reads must state one in the header Tocsin-Purpose")
+	}
+}
+
+func (p *planner) community(at string, e CommunityEntry) error {
+	c, known := p.state.communities[e.Name]
+	switch {
+	case !p.operates(e.Name): // whether it exists is not theirs to know
+		return p.n.refuse(tocsin.NotFound, at, "there is no such community", "only the hub's operator may make one")
+	case known && !c.Removed.IsZero():
+		if e.Absent {
+			p.note(Step{Kind: kindCommunity, Name: e.Name, Action: Unchanged})
+			return nil
+		}
+		return p.n.refuse(tocsin.Conflict, at+"/name", "this name belonged to a community that was removed", "choose another: the name stands on what was shared there")
+	case e.Absent && !known:
+		p.note(Step{Kind: kindCommunity, Name: e.Name, Action: Unchanged})
+		return nil
+	case e.Absent && !p.who.Operator:
+		return p.forbidden(at, "only the hub's operator may remove a community")
+	case e.Absent:
+		p.removeCommunity(c)
+		return nil
+	}
+	if err := p.putGroup(at, e, c, known); err != nil {
+		return err
+	}
+	for j, m := range e.Members {
+		if err := p.membership(at+"/members/"+strconv.Itoa(j), e.Name, m); err != nil {
+			return err
+		}
+	}
+	for j, l := range e.Collections {
+		if err := p.collectionEntry(at+"/collections/"+strconv.Itoa(j), e.Name, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putGroup makes or changes the community itself.
+func (p *planner) putGroup(at string, e CommunityEntry, c communityDoc, known bool) error {
+	label := ""
+	if l, ok := tlp.Parse(e.Default); ok {
+		label = strings.ToLower(strings.TrimPrefix(l.String(), "TLP:"))
+	}
+	if !known {
+		c = communityDoc{Name: e.Name, Title: orElse(e.Title, e.Name), Description: e.Description, Default: orElse(label, "amber")}
+		p.putCommunity(c, Made, "unmarked objects are TLP:"+strings.ToUpper(c.Default))
+		return nil
+	}
+	var what details
+	what.set("title", &c.Title, e.Title)
+	what.set("description", &c.Description, e.Description)
+	what.set("default_tlp", &c.Default, label)
+	if len(what) == 0 {
+		p.note(Step{Kind: kindCommunity, Name: c.Name, Action: Unchanged})
+		return nil
+	}
+	if !p.who.Operator {
+		return p.forbidden(at, "only the hub's operator may change a community itself")
+	}
+	p.putCommunity(c, Changed, what.String())
+	return nil
+}
+
+func (p *planner) membership(at, community string, e MemberEntry) error {
+	key := community + "/" + e.Organization
+	m, known := p.state.memberships[key]
+	if o, ok := p.state.organizations[e.Organization]; !e.Absent && (!ok || !o.Removed.IsZero()) {
+		return p.n.refuse(tocsin.Invalid, at+"/organization", "there is no such organization in this hub", "name it under organizations, or ask the hub's operator to")
+	}
+	switch {
+	case e.Absent && known:
+		p.removeMembership(m)
+	case e.Absent || known && m.Role == e.Role:
+		p.note(Step{Kind: kindMembership, Name: key, Action: Unchanged, Detail: m.Role})
+	case known:
+		p.putMembership(membershipDoc{community, e.Organization, e.Role}, Changed, m.Role+" → "+e.Role)
+	default:
+		p.putMembership(membershipDoc{community, e.Organization, e.Role}, Made, e.Role)
+	}
+	return nil
+}
+
+func (p *planner) collectionEntry(at, community string, e CollectionEntry) error {
+	c, known := p.collection(community, e.Alias)
+	if e.ID != "" && e.ID != c.ID {
+		return p.n.refuse(tocsin.Invalid, at+"/id", "the hub makes the ids of collections", "leave it out")
+	}
+	if !known && !e.Absent {
+		p.putCollection(Collection{
+			ID: newUUID(), Alias: e.Alias, Community: community, Title: orElse(e.Title, e.Alias), Description: e.Description,
+		}, Made, "")
+		return nil
+	}
+	var what details
+	what.set("title", &c.Title, e.Title)
+	what.set("description", &c.Description, e.Description)
+	switch {
+	case e.Absent && known:
+		p.removeCollection(c)
+	case e.Absent || len(what) == 0:
+		p.note(Step{Kind: kindCollection, Name: community + "/" + e.Alias, Action: Unchanged, ID: c.ID})
+	default:
+		p.putCollection(c, Changed, what.String())
+	}
+	return nil
+}
+
+// details are what changed in an entry.
+type details []string
+
+// set changes a field when the document says anything about it.
+func (d *details) set(name string, field *string, to string) {
+	if to != "" && *field != to {
+		*d = append(*d, name)
+		*field = to
+	}
+}
+
+func (d details) String() string { return strings.Join(d, ", ") }
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}

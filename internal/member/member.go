@@ -1,0 +1,57 @@
+// Package member knows the organizations, people and tools that may speak to the hub.
+package member
+
+import (
+	"context"
+
+	"tocsin"
+	"tocsin/tlp"
+)
+
+// A Record is one entry of the directory as a store keeps it.
+type Record struct {
+	Kind    string // "organization", "user", "token", "community", "membership", "collection"
+	Key     string // unique within the kind
+	Doc     []byte // JSON
+	Deleted bool
+}
+
+// A Store keeps the directory.
+type Store interface {
+	// Directory returns every record.
+	Directory(ctx context.Context) ([]Record, error)
+	// SaveDirectory writes changed records in one transaction, together with a
+	// leaf of the ledger that says who changed what.
+	SaveDirectory(ctx context.Context, changed []Record, change Change) error
+}
+
+// A Change says who changed the directory, for the ledger.
+type Change struct {
+	Organization string   // whose user did it; "" for the hub itself
+	User         string   // who did it
+	Summary      []string // what was done, such as "community finance: made"
+}
+
+// A Community is an information-sharing group: members, collections and the
+// TAXII API root that is named after it.
+type Community struct {
+	Name        string    `json:"name"`
+	Title       string    `json:"title"`
+	Description string    `json:"description,omitempty"`
+	Default     tlp.Label `json:"default_tlp"` // what an unmarked object is taken for
+}
+
+// A Collection is a TAXII collection of a community.
+type Collection struct {
+	ID          string `json:"id"`    // UUIDv4
+	Alias       string `json:"alias"` // unique in the community, [a-z0-9-]
+	Community   string `json:"community"`
+	Title       string `json:"title"`
+	Description string `json:"description,omitempty"`
+}
+
+// A Membership is an organization's part in a community.
+type Membership struct {
+	Organization tocsin.Organization
+	Role         tocsin.Role
+}

@@ -1,0 +1,240 @@
+package member
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"tocsin"
+)
+
+// A Service answers who may speak to the hub and what is where. Reading takes
+// no lock and no database; it is safe for concurrent use.
+type Service struct {
+	store Store
+	now   atomic.Pointer[directory]
+
+	mu      sync.Mutex // one change at a time: each is planned against the state it changes
+	changed []func(identities map[string]string)
+}
+
+// Open loads the directory from a store.
+func Open(ctx context.Context, store Store) (*Service, error) {
+	s := &Service{store: store}
+	if err := s.reload(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// reload replaces the snapshot by what the store holds.
+func (s *Service) reload(ctx context.Context) error {
+	records, err := s.store.Directory(ctx)
+	if err != nil {
+		return fmt.Errorf("directory: %w", err)
+	}
+	state, err := load(records)
+	if err != nil {
+		return fmt.Errorf("directory: %w", err)
+	}
+	s.publish(build(state))
+	return nil
+}
+
+func (s *Service) publish(d *directory) {
+	s.now.Store(d)
+	for _, f := range s.changed {
+		f(maps.Clone(d.identities))
+	}
+}
+
+// OnChange has f called with [Service.Identities] now and after every change,
+// before the change is acknowledged.
+func (s *Service) OnChange(f func(identities map[string]string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changed = append(s.changed, f)
+	f(s.Identities())
+}
+
+// Authenticate returns the member that a token stands for, unauthenticated
+// when it stands for nobody (any more). The member's Roles are shared: they
+// must not be changed.
+func (s *Service) Authenticate(_ context.Context, secret string) (tocsin.Member, error) {
+	id, ok := publicID(secret)
+	if !ok {
+		return tocsin.Member{}, unknownToken(secret)
+	}
+	g := s.now.Load().grants[id]
+	if g == nil {
+		return tocsin.Member{}, unknownToken(secret)
+	}
+	if presented := hash(secret); !same(&presented, &g.hash) {
+		return tocsin.Member{}, unknownToken(secret)
+	}
+	if !g.live() {
+		return tocsin.Member{}, expired()
+	}
+	return g.member, nil
+}
+
+func expired() *tocsin.Error {
+	return &tocsin.Error{Kind: tocsin.Unauthenticated, Message: "the token has expired", Hint: "ask the hub's operator for a new one"}
+}
+
+// Current returns the member as it is now: its roles may have changed, and
+// unauthenticated is the answer when its token is no longer good. A purpose
+// that was stated with the request stays, unless the token is bound to one.
+func (s *Service) Current(who tocsin.Member) (tocsin.Member, error) {
+	g := s.now.Load().grants[who.Token]
+	if g == nil {
+		return tocsin.Member{}, &tocsin.Error{Kind: tocsin.Unauthenticated, Message: "the token has been revoked", Hint: "ask the hub's operator for a new one"}
+	}
+	if !g.live() {
+		return tocsin.Member{}, expired()
+	}
+	m := g.member
+	if m.Purpose == "" {
+		m.Purpose = who.Purpose
+	}
+	return m, nil
+}
+
+// Community returns a community in which the member has a part, not found for
+// any other. A hub operator sees all of them.
+func (s *Service) Community(who tocsin.Member, name string) (Community, error) {
+	g, err := s.group(who, name)
+	if err != nil {
+		return Community{}, err
+	}
+	return g.Community, nil
+}
+
+func (s *Service) group(who tocsin.Member, name string) (*group, error) {
+	g := s.now.Load().groups[name]
+	if g == nil || who.Role(name) < tocsin.Reader && !who.Operator {
+		return nil, &tocsin.Error{Kind: tocsin.NotFound, Message: "there is no such community"}
+	}
+	return g, nil
+}
+
+// Communities returns the communities in which the member has a part, by name.
+func (s *Service) Communities(who tocsin.Member) []Community {
+	d := s.now.Load()
+	var found []Community
+	for name, role := range who.Roles {
+		if g := d.groups[name]; g != nil && role >= tocsin.Reader {
+			found = append(found, g.Community)
+		}
+	}
+	slices.SortFunc(found, func(a, b Community) int { return strings.Compare(a.Name, b.Name) })
+	return found
+}
+
+// Collection returns a collection by id or alias, not found when the member
+// has no part in its community. Administering the hub is no part in it.
+func (s *Service) Collection(who tocsin.Member, community, idOrAlias string) (Collection, error) {
+	if who.Role(community) >= tocsin.Reader {
+		if g := s.now.Load().groups[community]; g != nil {
+			if c, ok := g.byName[idOrAlias]; ok {
+				return c, nil
+			}
+		}
+	}
+	return Collection{}, &tocsin.Error{Kind: tocsin.NotFound, Message: "there is no such collection"}
+}
+
+// Collections returns a community's collections by alias, not found when the
+// member has no part in it. The slice must not be changed.
+func (s *Service) Collections(who tocsin.Member, community string) ([]Collection, error) {
+	g := s.now.Load().groups[community]
+	if g == nil || who.Role(community) < tocsin.Reader {
+		return nil, &tocsin.Error{Kind: tocsin.NotFound, Message: "there is no such community"}
+	}
+	return g.collections, nil
+}
+
+// Members returns who has a part in a community, by name; nobody in one that
+// does not exist. It is for the hub's own decisions: a list of members is not
+// for every member. The slice must not be changed.
+func (s *Service) Members(community string) []Membership {
+	if g := s.now.Load().groups[community]; g != nil {
+		return g.members
+	}
+	return nil
+}
+
+// Identities returns which STIX identity belongs to which organization, those
+// that were removed included: nobody else may speak as one of them.
+func (s *Service) Identities() map[string]string {
+	return maps.Clone(s.now.Load().identities)
+}
+
+// save writes a draft to the store and makes it the present. Only with s.mu.
+func (s *Service) save(ctx context.Context, d *draft) error {
+	if len(d.records) == 0 {
+		return nil
+	}
+	change := Change{Organization: d.who.Organization.Name, User: d.who.User}
+	for _, c := range d.applied.Changes {
+		if c.Action != Unchanged {
+			change.Summary = append(change.Summary, c.Kind+" "+c.Name+": "+c.Action)
+		}
+	}
+	if err := s.store.SaveDirectory(ctx, d.records, change); err != nil {
+		// Whether it was saved is not known, so what is believed comes from the
+		// store again.
+		if reload := s.reload(context.WithoutCancel(ctx)); reload != nil {
+			return fmt.Errorf("save directory: %w (then %w)", err, reload)
+		}
+		return fmt.Errorf("save directory: %w", err)
+	}
+	s.publish(build(d.state))
+	return nil
+}
+
+// hubName is the organization of those who run the hub until they make another.
+const hubName = "hub"
+
+// OperatorToken makes a token that administers the hub when there is none that
+// does, as on the first start, and returns its secret; else it returns "".
+func (s *Service) OperatorToken(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now.Load()
+	if now.operators() > 0 {
+		return "", nil
+	}
+	d := newDraft(now, tocsin.Member{Operator: true})
+	if _, ok := d.state.organizations[hubName]; !ok {
+		d.putOrganization(organizationDoc{Name: hubName, Title: "The hub", Kind: "other", Identity: newIdentity()}, Made, "")
+	}
+	if _, ok := d.state.users[hubName+"/operator"]; !ok {
+		d.putUser(userDoc{hubName, "operator"}, Made)
+	}
+	d.makeToken(tokenDoc{Organization: hubName, User: "operator", Name: "first-start", Operator: true})
+	if err := s.save(ctx, d); err != nil {
+		return "", err
+	}
+	return d.applied.Tokens[0].Token, nil
+}
+
+// RevokeToken ends a token at once, for requests and for streams that are
+// open. A hub operator may end any token, others those of their own user; any
+// other token is not found.
+func (s *Service) RevokeToken(ctx context.Context, who tocsin.Member, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now.Load()
+	t, ok := now.tokens[id]
+	if !ok || !who.Operator && (t.Organization != who.Organization.Name || t.User != who.User) {
+		return &tocsin.Error{Kind: tocsin.NotFound, Message: "there is no such token"}
+	}
+	d := newDraft(now, who)
+	d.removeToken(t)
+	return s.save(ctx, d)
+}

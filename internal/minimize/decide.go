@@ -1,0 +1,396 @@
+package minimize
+
+import (
+	"cmp"
+	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"tocsin/internal/minimize/detect"
+	"tocsin/stix"
+	"tocsin/stix/pattern"
+)
+
+// labels gives out placeholders: the same for the same value of a submission.
+type labels struct {
+	given map[string]string
+	next  map[string]int
+}
+
+// masked reports whether a text is a placeholder.
+func masked(text string) bool {
+	kind, number, ok := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"), "-")
+	for ok && strings.Contains(number, "-") {
+		var more string
+		more, number, ok = strings.Cut(number, "-")
+		kind += "-" + more
+	}
+	_, known := detect.ParseKind(kind)
+	_, err := strconv.Atoi(number)
+	return ok && known && err == nil && len(text) == len(kind)+len(number)+len("[-]")
+}
+
+// label returns the placeholder of a value.
+func (r *run) label(k detect.Kind, value string) string {
+	if r.labels.given == nil {
+		r.labels = labels{given: map[string]string{}, next: r.taken()}
+	}
+	kind := k.String()
+	key := kind + "\x00" + value
+	if l, ok := r.labels.given[key]; ok {
+		return l
+	}
+	r.labels.next[kind]++
+	l := "[" + kind + "-" + strconv.Itoa(r.labels.next[kind]) + "]"
+	r.labels.given[key] = l
+	return l
+}
+
+// taken returns the highest number of each kind of placeholder that the
+// submission has already, because it went through a gate before: a new value
+// must not look like one of those.
+func (r *run) taken() map[string]int {
+	next := map[string]int{}
+	for i := range r.objects {
+		text := string(r.objects[i].Value().Raw())
+		for {
+			var ok bool
+			if _, text, ok = strings.Cut(text, "["); !ok {
+				break
+			}
+			end := strings.IndexByte(text[:min(len(text), 24)], ']')
+			if end < 0 || !masked("["+text[:end+1]) {
+				continue
+			}
+			dash := strings.LastIndexByte(text[:end], '-')
+			n, err := strconv.Atoi(text[dash+1 : end])
+			if err == nil && n < 1<<30 {
+				next[text[:dash]] = max(next[text[:dash]], n)
+			}
+		}
+	}
+	return next
+}
+
+// decide turns places into edits, now that it is known whose everything is.
+func (r *run) decide() {
+	r.victims = map[string]detect.Kind{}
+	for _, p := range r.places {
+		f, i := p.field, p.object
+		if r.states[i].dropped {
+			continue
+		}
+		switch f.class {
+		case classDrop:
+			r.remove(i, p.value, f.as, f.rule, f.why)
+		case classContact:
+			if !r.sides.attackers[r.objects[i].ID()] {
+				r.remove(i, p.value, f.as, f.rule, f.why)
+			}
+		case classRecipient:
+			r.decideRecipient(p)
+		case classMailbox:
+			r.decideMailbox(p)
+		case classAccount:
+			if !r.sides.attackers[r.objects[i].ID()] && !r.sides.threat[strings.ToLower(p.text)] {
+				r.remove(i, p.value, detect.UserName.String(), f.rule, f.why)
+				if low := strings.ToLower(p.text); len(low) >= 4 {
+					r.victims[low] = detect.UserName
+				}
+			}
+		case classNetwork:
+			if !r.sides.threat[strings.ToLower(p.text)] && !r.sides.attackers[r.objects[i].ID()] {
+				r.replace(i, p.value, block(p.text))
+				r.report(i, r.pointer(i, p.value), "internal-address", f.rule, actionGeneralized, f.why, 1)
+			}
+		case classPerson:
+			if !r.sides.attackers[r.objects[i].ID()] && !r.sides.threat[strings.ToLower(p.text)] {
+				r.replace(i, p.value, r.label(detect.Name, strings.ToLower(p.text)))
+				r.report(i, r.pointer(i, p.value), detect.Name.String(), f.rule, actionMasked, f.why, 1)
+				r.victims[strings.ToLower(p.text)] = detect.Name
+			}
+		case classPattern:
+			r.decidePattern(p)
+		case classPayload:
+			r.drop(i, r.pointer(i, p.value), "payload", f.rule, f.why)
+		default:
+			r.decideText(p)
+		}
+	}
+}
+
+// composite returns the id of the observable around a value: the object's own,
+// or within older observed data the object's and the key.
+func (r *run) composite(i int, v stix.Value) (id string, prefix string) {
+	id = r.objects[i].ID()
+	if r.objects[i].Type() != "observed-data" {
+		return id, ""
+	}
+	parts := strings.SplitN(r.pointer(i, v), "/", 4)
+	if len(parts) < 3 || parts[1] != "objects" {
+		return id, ""
+	}
+	return id + "#" + parts[2], id + "#"
+}
+
+func (r *run) decideRecipient(p place) {
+	id := p.text
+	if _, prefix := r.composite(p.object, p.value); prefix != "" && !strings.Contains(id, "--") {
+		id = prefix + id
+	}
+	if r.sides.attackers[id] || r.sides.threat[r.sides.addresses[id]] {
+		return
+	}
+	r.remove(p.object, p.value, detect.Email.String(), p.field.rule, p.field.why)
+}
+
+func (r *run) decideMailbox(p place) {
+	s := &r.sides
+	low := strings.ToLower(p.text)
+	id, prefix := r.composite(p.object, p.value)
+	if s.threat[low] || s.attackers[id] || !s.victims[low] && (s.senders[id] || s.hosts[domainOf(low)]) {
+		return
+	}
+	r.victims[low] = detect.Email
+	if prefix == "" {
+		if name := r.objects[p.object].Value().Get("display_name").Text(); strings.Contains(name, " ") {
+			r.victims[strings.ToLower(name)] = detect.Name
+		}
+		r.drop(p.object, r.pointer(p.object, p.value), detect.Email.String(), p.field.rule, p.field.why)
+		return
+	}
+	inner := r.objects[p.object].Value().Get("objects").Get(strings.TrimPrefix(id, prefix))
+	r.remove(p.object, inner, detect.Email.String(), p.field.rule, p.field.why)
+	for _, o := range r.objects[p.object].Value().Get("objects").Members() {
+		r.unlink(p.object, o, strings.TrimPrefix(id, prefix))
+	}
+}
+
+// unlink takes out the references to an observable inside older observed data.
+func (r *run) unlink(i int, v stix.Value, key string) {
+	for name, m := range v.Members() {
+		switch {
+		case strings.HasSuffix(name, "_ref") && m.Is(key):
+			r.states[i].edits = append(r.states[i].edits, edit{value: m, remove: true})
+		case strings.HasSuffix(name, "_refs"):
+			for _, e := range m.Elements() {
+				if e.Is(key) {
+					r.states[i].edits = append(r.states[i].edits, edit{value: e, remove: true})
+				}
+			}
+		}
+	}
+}
+
+// decideText masks what was found in a text and is not the attacker's.
+func (r *run) decideText(p place) {
+	p.spans = slices.DeleteFunc(slices.Clone(p.spans), func(sp detect.Span) bool { return r.attackersOwn(p.text, sp) })
+	for _, sp := range p.spans {
+		r.remember(sp)
+	}
+	if len(p.spans) == 0 {
+		return
+	}
+	if p.inKey || p.value.Kind() != stix.String {
+		r.reportSpans(p, actionDropped)
+		r.states[p.object].edits = append(r.states[p.object].edits, edit{value: p.value, remove: true})
+		return
+	}
+	r.states[p.object].edits = append(r.states[p.object].edits, edit{value: p.value, text: r.mask(p)})
+	r.reportSpans(p, actionMasked)
+}
+
+// remember keeps what is surely the victim's, to find it where nothing but its
+// being the same gives it away. Words that could mean something else stay out.
+func (r *run) remember(sp detect.Span) {
+	switch sp.Kind {
+	case detect.Name:
+		if strings.Contains(sp.Value, " ") {
+			r.victims[sp.Value] = sp.Kind
+		}
+	case detect.UserName:
+		if len(sp.Value) >= 5 && strings.ContainsAny(sp.Value, "0123456789") && strings.Trim(sp.Value, "0123456789") != "" {
+			r.victims[sp.Value] = sp.Kind
+		}
+	case detect.Secret:
+		if len(sp.Value) >= 8 && !strings.Contains(sp.Value, "\n") && len(sp.Value) < 256 {
+			r.victims[strings.ToLower(sp.Value)] = sp.Kind
+		}
+	case detect.Email, detect.Phone, detect.Card, detect.IBAN, detect.SSN, detect.SID, detect.BirthDate, detect.Address, detect.Token:
+	}
+}
+
+// mask returns the text with placeholders.
+func (r *run) mask(p place) string {
+	var b strings.Builder
+	b.Grow(len(p.text))
+	at := 0
+	for _, sp := range p.spans {
+		b.WriteString(p.text[at:sp.Start])
+		at = sp.End
+		label := r.label(sp.Kind, sp.Value)
+		if p.field.class == classURL {
+			if strings.HasPrefix(p.text[at:], "@") && strings.HasSuffix(p.text[:sp.Start], "://") {
+				at++ // the user information goes as a whole (RFC 3986 §3.2.1)
+				continue
+			}
+			// RFC 3986 §3.4 allows no brackets.
+			label = "%5B" + label[1:len(label)-1] + "%5D"
+		}
+		b.WriteString(label)
+	}
+	b.WriteString(p.text[at:])
+	return b.String()
+}
+
+// reportSpans records what was found at a place, one finding for each kind.
+func (r *run) reportSpans(p place, action string) {
+	v := p.value
+	at := r.pointer(p.object, v)
+	if p.inKey { // the pointer would give the name away
+		at = at[:max(0, strings.LastIndexByte(at, '/'))]
+	}
+	for k := range detect.Kinds() {
+		count := 0
+		for _, sp := range p.spans {
+			if int(sp.Kind) == k {
+				count++
+			}
+		}
+		if count > 0 {
+			kind := detect.Kind(k)
+			r.report(p.object, at, kind.String(), kind.String(), action, r.gate.rules.kinds[k].why, count)
+		}
+	}
+}
+
+// everybodys reports whether an account name is one that every system has.
+func (r *run) everybodys(name string) bool {
+	return r.gate.rules.detector.Everybodys(name)
+}
+
+// suspicious reports whether a pattern may hold something of the victim's; it
+// is quick to say no.
+func (r *run) suspicious(kind stix.Value, text string) bool {
+	if !kind.Is("stix") {
+		return false
+	}
+	for _, p := range r.gate.rules.victims {
+		// The path may be written with spaces and quotes: one half will do.
+		kind, path, _ := strings.Cut(p, ":")
+		if strings.Contains(text, cmp.Or(path, kind)) {
+			return true
+		}
+	}
+	return len(r.gate.rules.detector.Find(nil, text, detect.Of(detect.UserName))) > 0
+}
+
+// decidePattern masks literals that stand for the victim, and widens those that
+// name a user's folder: the folder of the next victim has another name, so
+// that LIKE 'C:\\Users\\%\\x.exe' finds what = 'C:\\Users\\jane\\x.exe' never
+// would. What cannot be widened without a change of meaning is left and
+// reported.
+func (r *run) decidePattern(p place) {
+	parsed, err := pattern.Parse(p.text)
+	if err != nil {
+		return
+	}
+	text, at, i := p.text, r.pointer(p.object, p.value), p.object
+	masks, widened, left := 0, 0, 0
+	var cuts []cut
+	for _, a := range parsed.Atoms() {
+		for _, l := range a.Values {
+			low := strings.ToLower(l.Value)
+			if l.Kind != pattern.String || low == "" {
+				continue
+			}
+			if r.victimPath(a) {
+				if !r.sides.threat[low] && !masked(l.Value) && !r.everybodys(l.Value) {
+					kind := patternKind(a)
+					cuts = append(cuts, cut{l.Start, l.End, pattern.Quote(r.label(kind, low))})
+					r.victims[low] = kind
+					masks++
+				}
+				continue
+			}
+			spans := r.gate.rules.detector.Find(nil, l.Value, detect.Of(detect.UserName))
+			spans = slices.DeleteFunc(spans, func(sp detect.Span) bool { return sp.Attacker })
+			switch {
+			case len(spans) == 0:
+			case a.Op == pattern.Equal && !a.Negated:
+				cuts = append(cuts, wider(text, a, l, widen(l.Value, spans)))
+				widened++
+			case a.Op == pattern.Like && !a.Negated:
+				cuts = append(cuts, cut{l.Start, l.End, pattern.Quote(widen(l.Value, spans))})
+				widened++
+			default:
+				left++
+			}
+		}
+	}
+	slices.SortFunc(cuts, func(a, b cut) int { return b.start - a.start })
+	for _, c := range cuts {
+		text = text[:c.start] + c.with + text[c.end:]
+	}
+	if len(cuts) > 0 {
+		r.replace(i, p.value, text)
+	}
+	why := r.gate.rules.kinds[detect.UserName].why
+	if masks > 0 {
+		r.report(i, at, "pattern-literal", p.field.rule, actionMasked, p.field.why, masks)
+	}
+	if widened > 0 {
+		r.report(i, at, detect.UserName.String(), detect.UserName.String(), actionGeneralized, why, widened)
+	}
+	if left > 0 {
+		r.report(i, at, detect.UserName.String(), detect.UserName.String(), actionLeft, why, left)
+	}
+}
+
+// A cut is a part of a pattern to be written anew.
+type cut struct {
+	start, end int
+	with       string
+}
+
+// wider turns = and its literal into LIKE and a wider one.
+func wider(text string, a pattern.Atom, l pattern.Literal, with string) cut {
+	start := a.Start + len(strings.TrimRight(text[a.Start:l.Start], " \t\r\n="))
+	return cut{start, l.End, " LIKE " + pattern.Quote(with)}
+}
+
+func patternKind(a pattern.Atom) detect.Kind {
+	if a.ObjectType == "user-account" {
+		return detect.UserName
+	}
+	return detect.Email
+}
+
+// widen puts LIKE's wildcard (STIX 2.1 §9.6.1) in the place of what was found.
+func widen(text string, spans []detect.Span) string {
+	var b strings.Builder
+	at := 0
+	for _, sp := range spans {
+		b.WriteString(text[at:sp.Start])
+		b.WriteByte('%')
+		at = sp.End
+	}
+	b.WriteString(text[at:])
+	return b.String()
+}
+
+// personalPayload reports whether an artifact's content is a text with
+// personal data in it. Programs are not text: what looks like a number in one
+// is chance.
+func (r *run) personalPayload(artifact, payload stix.Value) bool {
+	if artifact.Get("encryption_algorithm").Exists() {
+		return false
+	}
+	content, err := base64.StdEncoding.DecodeString(payload.Text())
+	if err != nil || !utf8.Valid(content) || slices.Contains(content, 0) {
+		return false
+	}
+	return len(r.gate.rules.detector.Find(nil, string(content), r.gate.rules.text.kinds)) > 0
+}

@@ -1,0 +1,304 @@
+package detect
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// placeholder reports whether a value stands for one: <user>, %USERNAME%,
+// $PASS, {0}, ****, [secret-1].
+func placeholder(v string) bool {
+	if v == "" || strings.IndexByte("<[{$%*(", v[0]) >= 0 {
+		return true
+	}
+	if strings.Contains(v, "...") || strings.ContainsAny(v, "<>{}") {
+		return true
+	}
+	for i := 1; i < len(v); i++ {
+		if v[i] != v[0] {
+			switch strings.ToLower(v) {
+			case "null", "none", "true", "false", "string", "password", "passwd", "pass", "pwd", "secret", "required", "empty",
+				"blank", "redacted", "value", "username", "user", "token", "changeme", "unknown", "n/a":
+				return true
+			}
+			return false
+		}
+	}
+	return len(v) > 1 || !isDigit(v[0]) // xxxx
+}
+
+// value finds the value of the parameter whose name ends at j: after = or :,
+// perhaps in quotes. Prose reports that it follows a colon and a space, where a
+// sentence could go on as well.
+func (sc *scanner) value(j int) (start, end int, prose bool) {
+	i := j
+	if q := sc.at(i); q == '"' || q == '\'' {
+		i++
+	}
+	i = sc.skip(i, " ", 2)
+	sep := sc.at(i)
+	if sep != '=' && sep != ':' || sc.at(i+1) == '=' || sep == ':' && sc.at(i+1) == '/' {
+		return 0, 0, false
+	}
+	i++
+	if sep == '=' && sc.at(i) == '>' {
+		i++
+	}
+	spaced := sc.at(i) == ' '
+	i = sc.skip(i, " ", 2)
+	if q := sc.at(i); q == '"' || q == '\'' || q == '`' {
+		if n := strings.IndexByte(sc.s[i+1:min(len(sc.s), i+258)], q); n > 0 {
+			return i + 1, i + 1 + n, false
+		}
+		return 0, 0, false
+	}
+	end = sc.until(i, "&\"'<>`", 256)
+	for end > i && strings.IndexByte(".,;:)]}!?", sc.s[end-1]) >= 0 && (sc.s[end-1] != '!' && sc.s[end-1] != '?' || spaced && sc.at(end) <= ' ' && sc.at(end) != 0) {
+		end--
+	}
+	return i, end, spaced && sep == ':'
+}
+
+// mixed reports whether a value has digits or symbols among its letters, as
+// passwords have and the words of a sentence don't.
+func mixed(v string) bool {
+	other := false
+	for i := range len(v) {
+		c := v[i]
+		if isDigit(c) || strings.IndexByte("!@#$%^&*_+=~?", c) >= 0 {
+			other = true
+		}
+	}
+	return other
+}
+
+// secret handles the name of a secret.
+func (sc *scanner) secret(_, j int) int {
+	start, end, prose := sc.value(j)
+	if start == 0 {
+		return 0
+	}
+	v := sc.s[start:end]
+	if len(v) < 3 || placeholder(v) || strings.Contains(v, "(") || prose && (len(v) < 5 || !mixed(v)) {
+		return 0
+	}
+	return sc.add(Secret, start, end, v)
+}
+
+// token handles a name whose value is a secret when it looks random.
+func (sc *scanner) token(_, j int) int {
+	start, end, _ := sc.value(j)
+	if start == 0 {
+		return 0
+	}
+	v := sc.s[start:end]
+	if !random(v, 8) || placeholder(v) {
+		return 0
+	}
+	return sc.add(Token, start, end, v)
+}
+
+// random reports whether v has at least n characters of those that tokens are
+// written in, and a digit.
+func random(v string, n int) bool {
+	digit := false
+	for i := range len(v) {
+		c := v[i]
+		if !isDigit(c) && !isUpper(c) && !isLower(c) && strings.IndexByte("._~+/=%-", c) < 0 {
+			return false
+		}
+		digit = digit || isDigit(c)
+	}
+	return digit && len(v) >= n
+}
+
+// scheme handles the name of an HTTP authentication scheme: a token follows
+// (RFC 9110 §11.4).
+func (sc *scanner) scheme(i, j int) int {
+	if sc.at(j) != ' ' || !isWord(sc.at(j+1)) {
+		return 0
+	}
+	end := sc.until(j+1, "\"',;<>", 4096)
+	v := sc.s[j+1 : end]
+	if sc.has(i, "basic") {
+		plain, err := base64.StdEncoding.DecodeString(v)
+		if err != nil || !strings.Contains(string(plain), ":") {
+			return 0
+		}
+	} else if !random(v, 20) {
+		return 0
+	}
+	return sc.add(Secret, j+1, end, v)
+}
+
+// authorization handles the header of this name (RFC 9110 §11.6.2).
+func (sc *scanner) authorization(_, j int) int {
+	start, end, _ := sc.value(j)
+	if start == 0 {
+		return 0
+	}
+	for _, scheme := range [...]string{"bearer", "basic", "digest", "negotiate", "ntlm", "token"} {
+		if strings.EqualFold(sc.s[start:end], scheme) {
+			start = sc.skip(end, " ", 2)
+			end = sc.until(start, "\"',;<>", 8192)
+		}
+	}
+	v := sc.s[start:end]
+	if len(v) < 8 || placeholder(v) || !random(v, 8) && !strings.ContainsAny(v, "=") {
+		return 0
+	}
+	return sc.add(Secret, start, end, v)
+}
+
+// cookie handles the headers Cookie and Set-Cookie (RFC 6265 §4): the rest of
+// the line when it has a value that could be a session's.
+func (sc *scanner) cookie(_, j int) int {
+	if sc.at(j) != ':' || j < sc.tried {
+		return 0
+	}
+	start := sc.skip(j+1, " ", 2)
+	end := start
+	for end < len(sc.s) && end-start < 4096 && sc.s[end] >= ' ' && sc.s[end] != '"' && sc.s[end] != '\'' {
+		end++
+	}
+	sc.tried = end
+	line := sc.s[start:end]
+	if strings.ContainsAny(line, "<>{}%") {
+		return 0
+	}
+	for pair := range strings.SplitSeq(line, ";") {
+		if _, v, ok := strings.Cut(pair, "="); ok && random(strings.TrimSpace(v), 8) {
+			return sc.add(Secret, start, end, line)
+		}
+	}
+	return 0
+}
+
+// privateKey handles BEGIN of a PEM private key (RFC 7468 §10) or of an OpenPGP
+// one.
+func (sc *scanner) privateKey(i, j int) int {
+	start := i
+	for start > sc.floor && sc.s[start-1] == '-' && i-start < 5 {
+		start--
+	}
+	head := sc.s[j:min(len(sc.s), j+40)]
+	k := strings.Index(head, "PRIVATE KEY")
+	if i-start < 4 || k < 0 || strings.Contains(head[:k], "-") {
+		return 0
+	}
+	// Without an end, everything that follows may be the key.
+	end := len(sc.s)
+	if n := strings.Index(sc.s[j:], "-----END"); n >= 0 {
+		end = sc.until(j+n+len("-----END"), "", 0)
+		if n := strings.Index(sc.s[end:min(len(sc.s), end+40)], "-----"); n >= 0 {
+			end += n + 5
+		}
+	}
+	return sc.add(Secret, start, end, "private key "+sc.s[start:end])
+}
+
+// opaque handles a long word: a credential in a form that says so, or
+// something encoded.
+func (sc *scanner) opaque(i, j int) int {
+	w := sc.s[i:j]
+	switch {
+	case strings.HasPrefix(w, "eyJ") && sc.at(j) == '.':
+		return sc.webToken(i, j)
+	case len(w) == 20 && (strings.HasPrefix(w, "AKIA") || strings.HasPrefix(w, "ASIA")) && capitals(w):
+		return sc.add(Secret, i, j, w)
+	case len(w) >= 36 && (strings.HasPrefix(w, "ghp_") || strings.HasPrefix(w, "gho_") || strings.HasPrefix(w, "ghs_") ||
+		strings.HasPrefix(w, "ghu_") || strings.HasPrefix(w, "github_pat_")),
+		len(w) >= 24 && (strings.HasPrefix(w, "sk_live_") || strings.HasPrefix(w, "rk_live_")):
+		return sc.add(Secret, i, j, w)
+	case len(w) >= 35 && strings.HasPrefix(w, "AIza"):
+		end := sc.until(j, "\"'&;,<>()[]{}.:/\\?#=", 8)
+		return sc.add(Secret, i, end, sc.s[i:end])
+	case len(w) >= 8 && sc.at(i-1) == '-' && (sc.has(i-5, "xoxb-") || sc.has(i-5, "xoxp-") || sc.has(i-5, "xoxa-")):
+		return sc.add(Secret, i, sc.label(i), w)
+	}
+	if sc.nested {
+		return 0
+	}
+	return sc.encoded(i, j)
+}
+
+func capitals(w string) bool {
+	for i := range len(w) {
+		if !isUpper(w[i]) && !isDigit(w[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// webToken handles eyJ…: a JSON Web Token (RFC 7519) is three such runs with
+// dots between.
+func (sc *scanner) webToken(i, j int) int {
+	end, dots := j, 0
+	for end < len(sc.s) {
+		c := sc.s[end]
+		if c == '.' && dots < 2 {
+			dots++
+		} else if !isDigit(c) && !isUpper(c) && !isLower(c) && c != '_' && c != '-' {
+			break
+		}
+		end++
+	}
+	if dots < 2 || end-j < 12 {
+		return 0
+	}
+	return sc.add(Secret, i, end, sc.s[i:end])
+}
+
+// encoded looks into base64 text: a number or an address that was encoded is
+// still one. Only text that decodes to text is looked at, which no program is.
+func (sc *scanner) encoded(i, j int) int {
+	if i < sc.tried {
+		return 0
+	}
+	end := j
+	for end < len(sc.s) && (isWord(sc.s[end]) && sc.s[end] < 0x80 || sc.s[end] == '+' || sc.s[end] == '/' || sc.s[end] == '-') {
+		end++
+	}
+	sc.tried = end
+	w := sc.s[i:end]
+	var head [3]byte
+	if n, err := base64.StdEncoding.Decode(head[:], []byte(w[:4])); n < 3 || err != nil || !printable(head[:]) {
+		return 0
+	}
+	plain, err := base64.RawStdEncoding.DecodeString(w)
+	if err != nil {
+		plain, err = base64.RawURLEncoding.DecodeString(w)
+	}
+	if err != nil || !printable(plain) {
+		return 0
+	}
+	inner := scanner{d: sc.d, s: string(plain), want: sc.want & Of(Card, IBAN, SSN, Email), nested: true}
+	inner.ssn, inner.victim = near1(sc.ssn, i), 0
+	inner.scan()
+	if len(inner.out) == 0 {
+		return 0
+	}
+	for sc.at(end) == '=' {
+		end++
+	}
+	first := inner.out[0]
+	return sc.add(first.Kind, i, end, first.Value)
+}
+
+// near1 carries a cue that stands right before encoded text into it.
+func near1(mark, i int) int {
+	if near(mark, i) {
+		return 1
+	}
+	return 0
+}
+
+func printable(text []byte) bool {
+	for _, c := range text {
+		if (c < ' ' || c > '~') && c != '\n' && c != '\r' && c != '\t' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,321 @@
+package minimize
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tocsin/internal/minimize/detect"
+	"tocsin/internal/validate"
+	"tocsin/stix"
+)
+
+// Options set up a [Gate].
+type Options struct {
+	// Secret keys the ids of changed copies: at least 16 bytes, kept by the hub
+	// or by the submitter. Without it nobody can tell which object a copy is of.
+	Secret []byte
+	// Creator is the id of the STIX identity in whose name changed copies are
+	// made (STIX 2.1 §3.5); "" leaves created_by_ref as it was submitted.
+	Creator string
+	// Rules is a rule file; nil means the one that comes with the program.
+	Rules []byte
+}
+
+// A Gate removes from submissions what a defender does not need and a person
+// would mind sharing. It knows which side a value is on: what is the
+// attacker's stays, wherever it stands. It is safe for concurrent use.
+type Gate struct {
+	rules     *rules
+	secret    []byte
+	namespace [16]byte
+	creator   string
+}
+
+const leastSecret = 16
+
+// New returns a gate. It fails when the secret is too short, the creator is not
+// the id of an identity, or the rule file is wrong, in which case the error
+// names the line.
+func New(o Options) (*Gate, error) {
+	if len(o.Secret) < leastSecret {
+		return nil, errors.New("minimize: the secret is shorter than 16 bytes")
+	}
+	if kind, _, ok := stix.SplitID(o.Creator); o.Creator != "" && (!ok || kind != "identity") {
+		return nil, errors.New("minimize: the creator is not the id of a STIX identity")
+	}
+	text := o.Rules
+	if text == nil {
+		text = defaultRules
+	}
+	r, err := parseRules(text)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gate{rules: r, secret: append([]byte(nil), o.Secret...), creator: o.Creator}
+	copy(g.namespace[:], g.mac("tocsin minimize: namespace"))
+	return g, nil
+}
+
+// Rules returns the hash of the rules in force: "sha256:" and 64 hexadecimal
+// digits. It covers the rule file and the version of the detectors.
+func (g *Gate) Rules() string { return g.rules.hash }
+
+func (g *Gate) mac(text string) []byte {
+	m := hmac.New(sha256.New, g.secret)
+	m.Write([]byte(text))
+	return m.Sum(nil)
+}
+
+// rename returns the id of the changed copy of an object: always the same one
+// under one secret, and not to be linked with the original without it. STIX
+// 2.1 §3.5 asks for a new id; §2.9 forbids the namespace of its own
+// deterministic ids, and wants a random form for observables whose id is not
+// computed from their content, which here would give the content away.
+func (g *Gate) rename(id string) string {
+	kind, _, _ := strings.Cut(id, "--")
+	uuid := []byte(stix.UUIDv5(g.namespace, g.mac(id+"\x00minimized")))
+	if observable(kind) {
+		uuid[14] = '4'
+	}
+	return kind + "--" + string(uuid)
+}
+
+// observable reports whether a type is one of the cyber-observable objects,
+// which have neither creators nor versions (STIX 2.1 §6).
+func observable(kind string) bool {
+	switch kind {
+	case "artifact", "autonomous-system", "directory", "domain-name", "email-addr", "email-message", "file", "ipv4-addr",
+		"ipv6-addr", "mac-addr", "mutex", "network-traffic", "process", "software", "url", "user-account",
+		"windows-registry-key", "x509-certificate":
+		return true
+	}
+	return false
+}
+
+// fixed reports whether objects of a type cannot be changed: they have no
+// versions, and what they mean depends on their id (STIX 2.1 §7.2, §7.3).
+func fixed(kind string) bool { return kind == "marking-definition" || kind == "extension-definition" }
+
+// Apply minimizes one submission. What nothing matches is passed on as it is;
+// what is changed becomes a new object with its own id (STIX 2.1 §3.5), and the
+// references to it follow. A copy that would not be valid STIX any more is
+// left out. Every removal is a [Finding].
+func (g *Gate) Apply(b validate.Bundle) Bundle {
+	r := &run{gate: g, objects: b.Objects(), states: make([]state, len(b.Objects()))}
+	r.look()
+	if len(r.places) > 0 {
+		r.takeSides()
+		r.decide()
+	}
+	if r.any() {
+		r.spread()
+		r.follow()
+	}
+	out := Bundle{rejected: b.Rejected(), rules: g.rules.hash}
+	out.objects, out.findings = r.result()
+	return out
+}
+
+// The actions of findings.
+const (
+	actionMasked      = "masked"
+	actionDropped     = "dropped"
+	actionGeneralized = "generalized"
+	actionLeft        = "left"
+)
+
+// run is the work on one submission.
+type run struct {
+	gate    *Gate
+	objects []validate.Object
+	places  []place // what may have to go, in the order of the objects
+	sides   sides
+	labels  labels
+	states  []state
+	victims map[string]detect.Kind // values that are surely the victim's, to be found elsewhere too
+}
+
+// A place is a value that a rule or a detector noticed.
+type place struct {
+	object int // index
+	value  stix.Value
+	field  *field
+	text   string
+	spans  []detect.Span
+	inKey  bool // the personal data is in the name of the property
+}
+
+// state is what has been decided about an object.
+type state struct {
+	edits    []edit
+	findings []Finding
+	dropped  bool
+	made     *validate.Object // the copy, when changed
+}
+
+// An edit replaces a value's text or removes the value.
+type edit struct {
+	value  stix.Value
+	remove bool
+	text   string
+}
+
+// look finds the places that a rule may act upon. It reads every text once;
+// nearly all submissions end here.
+func (r *run) look() {
+	for i := range r.objects {
+		o := &r.objects[i]
+		if fixed(o.Type()) {
+			continue
+		}
+		r.walk(i, o.Value(), r.gate.rules.of(o.Type()), r.gate.rules.text)
+	}
+}
+
+// any reports whether anything has been decided to go.
+func (r *run) any() bool {
+	return slices.ContainsFunc(r.states, func(s state) bool { return s.dropped || len(s.edits) > 0 })
+}
+
+// walk looks at a value and what is inside. The field is the rule of the
+// closest listed property, n the node of this one when it is listed.
+func (r *run) walk(i int, v stix.Value, n *node, f *field) {
+	switch v.Kind() {
+	case stix.String:
+		r.lookAt(i, v, f)
+	case stix.Number:
+		if n == nil && f.kinds.Has(detect.Card) && len(v.Raw()) >= 13 {
+			r.find(i, v, f, string(v.Raw()))
+		}
+	case stix.Array:
+		for _, e := range v.Elements() {
+			r.walk(i, e, n, f)
+		}
+	case stix.Object:
+		for name, m := range v.Members() {
+			child, inherited := n.child(name), f
+			if child != nil && child.field != nil {
+				inherited = child.field
+			}
+			switch {
+			case inherited.class == classPass && (child == nil || child.kids == nil && child.any == nil):
+				continue
+			case inherited.class == classDrop:
+				r.places = append(r.places, place{object: i, value: m, field: inherited})
+				continue
+			case child == nil && inherited.kinds != 0 && r.named(i, name, m, inherited):
+				continue
+			case name == "objects" && r.objects[i].Type() == "observed-data" && m.Kind() == stix.Object:
+				r.contained(i, m)
+				continue
+			}
+			r.walk(i, m, child, inherited)
+		}
+	case stix.Absent, stix.Null, stix.Bool:
+	}
+}
+
+// contained looks at the observables that older observed data holds inside
+// itself (STIX 2.1 §4.14, deprecated).
+func (r *run) contained(i int, objects stix.Value) {
+	for _, o := range objects.Members() {
+		r.walk(i, o, r.gate.rules.of(o.Get("type").Text()), r.gate.rules.text)
+	}
+}
+
+// named looks for personal data in the name of an unknown property.
+func (r *run) named(i int, name string, v stix.Value, f *field) bool {
+	if len(name) < 6 || !strings.ContainsAny(name, "@0123456789") {
+		return false
+	}
+	spans := r.gate.rules.detector.Find(nil, name, f.kinds)
+	if len(spans) == 0 {
+		return false
+	}
+	r.places = append(r.places, place{object: i, value: v, field: f, text: name, spans: spans, inKey: true})
+	return true
+}
+
+// lookAt looks at one text by the class of its property.
+func (r *run) lookAt(i int, v stix.Value, f *field) {
+	o := &r.objects[i]
+	switch f.class {
+	case classPass, classAttacker:
+		return
+	case classNetwork:
+		if block(v.Text()) == "" {
+			return
+		}
+	case classPerson:
+		if o.Type() == "identity" && !o.Value().Get("identity_class").Is("individual") {
+			r.find(i, v, r.gate.rules.text, v.Text())
+			return
+		}
+		if masked(v.Text()) {
+			return
+		}
+	case classPattern:
+		if !r.suspicious(o.Value().Get("pattern_type"), v.Text()) {
+			return
+		}
+	case classPayload:
+		if !r.personalPayload(o.Value(), v) {
+			return
+		}
+	case classRecipient, classMailbox, classContact:
+	case classAccount:
+		if masked(v.Text()) || r.everybodys(v.Text()) {
+			return
+		}
+	default:
+		r.find(i, v, f, v.Text())
+		return
+	}
+	r.places = append(r.places, place{object: i, value: v, field: f, text: v.Text()})
+}
+
+// find runs the detectors.
+func (r *run) find(i int, v stix.Value, f *field, text string) {
+	if len(text) < 6 {
+		return
+	}
+	spans := r.gate.rules.detector.Find(nil, text, f.kinds)
+	if len(spans) > 0 {
+		r.places = append(r.places, place{object: i, value: v, field: f, text: text, spans: spans})
+	}
+}
+
+// pointer returns where a value stands within its object.
+func (r *run) pointer(i int, v stix.Value) string {
+	return strings.TrimPrefix(v.Pointer(), r.objects[i].Value().Pointer())
+}
+
+// report records what was done at a place.
+func (r *run) report(i int, at, class, rule, action, why string, count int) {
+	r.states[i].findings = append(r.states[i].findings, Finding{
+		Object: r.objects[i].ID(), At: at, Class: class, Rule: rule, Action: action, Why: why, Count: count,
+	})
+}
+
+func (r *run) drop(i int, at, class, rule, why string) {
+	r.states[i].dropped = true
+	r.report(i, at, class, rule, actionDropped, why, 1)
+}
+
+func (r *run) remove(i int, v stix.Value, class, rule, why string) {
+	r.states[i].edits = append(r.states[i].edits, edit{value: v, remove: true})
+	r.report(i, r.pointer(i, v), class, rule, actionDropped, why, 1)
+}
+
+func (r *run) replace(i int, v stix.Value, text string) {
+	r.states[i].edits = append(r.states[i].edits, edit{value: v, text: text})
+}
+
+// String says what the finding is, for people.
+func (f Finding) String() string {
+	return fmt.Sprintf("%s%s: %s %s (%d): %s", f.Object, f.At, f.Class, f.Action, f.Count, f.Why)
+}

@@ -1,0 +1,147 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"tocsin/internal/member"
+	"tocsin/internal/store"
+	"tocsin/receipt"
+)
+
+// Withdraw deletes versions of an object, content and all, and leaves tombstones
+// at new positions, for those who could see it. It returns how many versions
+// went; positions that hold no such version are passed over.
+func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (int, error) {
+	j := &job{weight: 1 + len(w.Seqs), erases: true}
+	var collection int64
+	var gone int // the writer's until the job is done
+	j.intern = func(b *batch) (err error) {
+		collection, err = b.collection(w.Collection)
+		return err
+	}
+	j.do = func(b *batch) error {
+		refs := []receipt.ObjectRef{}
+		for _, seq := range w.Seqs {
+			ref, ok, err := b.bury(collection, w.ID, seq)
+			if err != nil {
+				return err
+			}
+			if ok {
+				refs = append(refs, ref)
+			}
+		}
+		gone = len(refs)
+		if gone == 0 {
+			return nil
+		}
+		record, err := receipt.NewRecord(receipt.Withdrawal{
+			Hub: s.signer.Origin(), Time: time.UnixMicro(b.added), Organization: w.Who.Organization.Name, User: w.Who.User,
+			Community: w.Community, Collection: w.Collection, ID: w.ID, Versions: refs,
+		})
+		if err != nil {
+			return err
+		}
+		_, err = b.record(record, annotation{community: w.Community})
+		return err
+	}
+	if err := s.submit(ctx, j); err != nil {
+		return 0, err
+	}
+	return gone, nil
+}
+
+// bury puts a tombstone in place of one object version. The tombstone keeps
+// whether the version revoked the object, which is final.
+func (b *batch) bury(collection int64, id string, seq int64) (ref receipt.ObjectRef, ok bool, err error) {
+	const find = "SELECT version, added, sha256 FROM objects WHERE seq = ? AND collection = ? AND id = ? AND flags & ? = 0"
+	for r := range b.c.rows(&err, find, seq, collection, id, flagTombstone) {
+		ok = true
+		ref = receipt.ObjectRef{ID: id, Version: r.ColumnText(0), SHA256: hex.EncodeToString(r.ColumnRawBlob(2)), Seq: seq}
+		if ref.Version == "" {
+			ref.Version = taxiiTime(r.ColumnInt64(1))
+		}
+	}
+	if err != nil || !ok {
+		return receipt.ObjectRef{}, false, err
+	}
+	const bury = "INSERT INTO objects (seq, collection, label, idhash, flags, added, modified, nanoseconds, type, id, version)" +
+		" SELECT ?, collection, label, idhash, flags | ?, ?, modified, nanoseconds, type, id, version FROM objects WHERE seq = ?"
+	grave, added := b.next(collection)
+	if err := b.c.run(bury, grave, flagTombstone, added, seq); err != nil {
+		return receipt.ObjectRef{}, false, err
+	}
+	return ref, true, b.c.run("DELETE FROM objects WHERE seq = ?", seq)
+}
+
+// Disclose logs reads, one entry of the ledger for each. A read without a time
+// is one of now.
+func (s *Store) Disclose(ctx context.Context, reads []receipt.Disclosure) error {
+	records := make([]receipt.Record, len(reads))
+	for i, d := range reads {
+		d.Hub = s.signer.Origin()
+		if d.Time.IsZero() {
+			d.Time = time.Now()
+		}
+		var err error
+		if records[i], err = receipt.NewRecord(d); err != nil {
+			return fmt.Errorf("disclosure: %w", err)
+		}
+	}
+	return s.submit(ctx, &job{weight: len(reads), do: func(b *batch) error {
+		for i, r := range records {
+			if _, err := b.record(r, annotation{community: reads[i].Community}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}})
+}
+
+// SaveDirectory writes changed records of the directory in one transaction,
+// with an entry of the ledger that says who changed what.
+func (s *Store) SaveDirectory(ctx context.Context, changed []member.Record, change member.Change) error {
+	statement := receipt.Directory{
+		Hub: s.signer.Origin(), Time: time.Now(), Organization: change.Organization, User: change.User,
+		Summary: change.Summary, Changes: make([]receipt.Change, len(changed)),
+	}
+	for i, m := range changed {
+		statement.Changes[i] = receipt.Change{Subject: m.Kind, Key: m.Key, Deleted: m.Deleted}
+		if !m.Deleted {
+			sum := sha256.Sum256(m.Doc)
+			statement.Changes[i].SHA256 = hex.EncodeToString(sum[:])
+		}
+	}
+	record, err := receipt.NewRecord(statement)
+	if err != nil {
+		return fmt.Errorf("directory: %w", err)
+	}
+	return s.submit(ctx, &job{weight: len(changed), do: func(b *batch) error {
+		for _, m := range changed {
+			sql, args := "INSERT INTO directory (kind, key, doc) VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET doc = excluded.doc",
+				[]any{m.Kind, m.Key, m.Doc}
+			if m.Deleted {
+				sql, args = "DELETE FROM directory WHERE kind = ? AND key = ?", args[:2]
+			}
+			if err := b.c.run(sql, args...); err != nil {
+				return err
+			}
+		}
+		_, err := b.record(record, annotation{})
+		return err
+	}})
+}
+
+// Directory returns every record of the directory.
+func (s *Store) Directory(ctx context.Context) (out []member.Record, err error) {
+	err = s.readers.read(ctx, func(c *conn) (err error) {
+		for r := range c.rows(&err, "SELECT kind, key, doc FROM directory ORDER BY kind, key") {
+			out = append(out, member.Record{Kind: r.ColumnText(0), Key: r.ColumnText(1), Doc: r.ColumnBlob(2, nil)})
+		}
+		return err
+	})
+	return out, err
+}

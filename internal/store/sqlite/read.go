@@ -1,0 +1,263 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/ncruces/go-sqlite3"
+
+	"tocsin/internal/authorize"
+	"tocsin/internal/store"
+	"tocsin/internal/view"
+	"tocsin/tlp"
+)
+
+// columns are what [Store.meta] reads, in its order, and the content.
+const columns = "seq, label, flags, added, modified, nanoseconds, type, id, version, collection, raw"
+
+// columnRaw is the content's place among the columns.
+const columnRaw = 10
+
+// Scan returns objects of a collection in order, tombstones included.
+func (s *Store) Scan(ctx context.Context, q store.Scan) (store.Scanned, error) {
+	s.mu.RLock()
+	collection, ok := s.collections[q.Collection]
+	s.mu.RUnlock()
+	out := store.Scanned{Next: q.After}
+	if !ok || q.After >= collection.head || q.Most <= 0 {
+		out.More = ok && q.After < collection.head
+		return out, nil
+	}
+	err := s.readers.read(ctx, func(c *conn) error {
+		if len(q.IDs) > 0 {
+			return s.scanIDs(c, collection.number, q, &out)
+		}
+		return s.scanAll(c, collection.number, q, &out)
+	})
+	if err != nil {
+		return store.Scanned{}, fmt.Errorf("scan: %w", err)
+	}
+	if out.More = out.More && out.Next < collection.head; !out.More {
+		out.Next = max(out.Next, collection.head)
+	}
+	return out, nil
+}
+
+func (s *Store) scanAll(c *conn, collection int64, q store.Scan, out *store.Scanned) (err error) {
+	const sql = "SELECT " + columns + " FROM objects WHERE collection = ? AND seq > ? ORDER BY seq LIMIT ?"
+	seen := 0
+	if len(q.Types) == 0 {
+		out.Rows = make([]view.Sealed, 0, min(q.Most, 1024))
+	}
+	for r := range c.rows(&err, sql, collection, q.After, q.Most) {
+		seen++
+		out.Next = r.ColumnInt64(0)
+		if len(q.Types) > 0 && !slices.Contains(q.Types, r.ColumnText(6)) {
+			continue
+		}
+		sealed, err := s.seal(c, r, q.Meta)
+		if err != nil {
+			return err
+		}
+		out.Rows = append(out.Rows, sealed)
+	}
+	out.More = seen == q.Most && err == nil
+	return err
+}
+
+// scanIDs finds the positions of the objects first, because their order is not
+// that of the ids.
+func (s *Store) scanIDs(c *conn, collection int64, q store.Scan, out *store.Scanned) (err error) {
+	const find = "SELECT seq FROM objects WHERE idhash = ? AND collection = ? AND id = ? AND seq > ?"
+	var seqs []int64
+	for _, id := range q.IDs {
+		for r := range c.rows(&err, find, hash64(id), collection, id, q.After) {
+			seqs = append(seqs, r.ColumnInt64(0))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	slices.Sort(seqs)
+	seqs = slices.Compact(seqs)
+	if out.More = len(seqs) > q.Most; out.More {
+		seqs = seqs[:q.Most]
+	}
+	for _, seq := range seqs {
+		out.Next = seq
+		for r := range c.rows(&err, "SELECT "+columns+" FROM objects WHERE seq = ?", seq) {
+			if len(q.Types) > 0 && !slices.Contains(q.Types, r.ColumnText(6)) {
+				continue
+			}
+			sealed, err := s.seal(c, r, q.Meta)
+			if err != nil {
+				return err
+			}
+			out.Rows = append(out.Rows, sealed)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seal reads a row of columns.
+func (s *Store) seal(c *conn, r *sqlite3.Stmt, metaOnly bool) (view.Sealed, error) {
+	label, err := s.labelOf(c, r.ColumnInt64(1))
+	if err != nil {
+		return view.Sealed{}, err
+	}
+	flags := r.ColumnInt64(2)
+	m := view.Meta{
+		Seq: r.ColumnInt64(0), ID: r.ColumnText(7), Type: r.ColumnText(6), Version: r.ColumnText(8),
+		Added: time.UnixMicro(r.ColumnInt64(3)).UTC(), Withdrawn: flags&flagTombstone != 0, Siblings: flags&flagSiblings != 0, Label: label,
+	}
+	if m.Version != "" {
+		m.Modified = time.Unix(r.ColumnInt64(4), r.ColumnInt64(5)).UTC()
+	}
+	s.mu.RLock()
+	m.Collection = s.names[r.ColumnInt64(9)]
+	s.mu.RUnlock()
+	if metaOnly || m.Withdrawn {
+		return view.Seal(m, nil), nil
+	}
+	return view.Seal(m, r.ColumnBlob(columnRaw, nil)), nil
+}
+
+// Versions returns all versions of an object in a collection, oldest first,
+// without tombstones.
+func (s *Store) Versions(ctx context.Context, collection, id string) (out []view.Sealed, err error) {
+	s.mu.RLock()
+	known, ok := s.collections[collection]
+	s.mu.RUnlock()
+	if !ok {
+		return nil, nil
+	}
+	const sql = "SELECT " + columns + " FROM objects WHERE idhash = ? AND collection = ? AND id = ? AND flags & ? = 0" +
+		" ORDER BY coalesce(modified, added / 1000000), CASE WHEN modified IS NULL THEN added % 1000000 * 1000 ELSE nanoseconds END, seq"
+	return s.sealed(ctx, sql, hash64(id), known.number, id, flagTombstone)
+}
+
+// Sightings returns the sightings of an object in a community, in order.
+func (s *Store) Sightings(ctx context.Context, community, id string) ([]view.Sealed, error) {
+	all, err := s.sealed(ctx, "SELECT "+columns+" FROM objects WHERE about = ? ORDER BY seq", id)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(o view.Sealed) bool { return o.Label.Community != community }), nil
+}
+
+func (s *Store) sealed(ctx context.Context, sql string, args ...any) (out []view.Sealed, err error) {
+	err = s.readers.read(ctx, func(c *conn) (err error) {
+		for r := range c.rows(&err, sql, args...) {
+			sealed, err := s.seal(c, r, false)
+			if err != nil {
+				return err
+			}
+			out = append(out, sealed)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("objects: %w", err)
+	}
+	return out, nil
+}
+
+// Seek returns the highest position whose date_added is at or before t, 0 when
+// there is none. The order and date_added grow together, so no index is needed:
+// it looks at one row for each bit of the answer.
+func (s *Store) Seek(ctx context.Context, t time.Time) (int64, error) {
+	// What was added later than t in the same microsecond is later than t.
+	us := t.UnixMicro()
+	s.mu.RLock()
+	head, last := s.head, s.added
+	s.mu.RUnlock()
+	if us >= last {
+		return head, nil
+	}
+	low, high := int64(0), head // low is at or before t, high is after it
+	err := s.readers.read(ctx, func(c *conn) (err error) {
+		for low+1 < high {
+			middle := low + (high-low)/2
+			seq, added := high, us+1 // withdrawn positions have no row
+			for r := range c.rows(&err, "SELECT seq, added FROM objects WHERE seq >= ? ORDER BY seq LIMIT 1", middle) {
+				seq, added = r.ColumnInt64(0), r.ColumnInt64(1)
+			}
+			switch {
+			case err != nil:
+				return err
+			case seq >= high || added > us:
+				high = middle
+			default:
+				low = seq
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("seek: %w", err)
+	}
+	return low, nil
+}
+
+// A labelDoc is an authorize.Label as JSON.
+type labelDoc struct {
+	Community  string   `json:"community"`
+	Owner      string   `json:"owner"`
+	Default    string   `json:"default,omitempty"`
+	Markings   []string `json:"markings,omitempty"`
+	Recipients []string `json:"recipients,omitempty"`
+}
+
+func encodeLabel(l *authorize.Label) (string, error) {
+	b, err := json.Marshal(labelDoc{
+		Community: l.Community, Owner: l.Owner, Default: l.Default.String(), Markings: l.Markings, Recipients: l.Recipients,
+	})
+	return string(b), err
+}
+
+func decodeLabel(b []byte) (*authorize.Label, error) {
+	var d labelDoc
+	if err := json.Unmarshal(b, &d, json.RejectUnknownMembers(true)); err != nil {
+		return nil, err
+	}
+	l := &authorize.Label{Community: d.Community, Owner: d.Owner, Markings: d.Markings, Recipients: d.Recipients}
+	if d.Default != "" {
+		var ok bool
+		if l.Default, ok = tlp.Parse(d.Default); !ok {
+			return nil, errors.New("unknown default label")
+		}
+	}
+	return l, nil
+}
+
+// labelOf returns the one label with a number. It is read once and then kept,
+// so that rows that were shared alike carry the same pointer.
+func (s *Store) labelOf(c *conn, number int64) (*authorize.Label, error) {
+	s.mu.RLock()
+	l := s.labels[number]
+	s.mu.RUnlock()
+	if l != nil {
+		return l, nil
+	}
+	doc, err := c.blob("SELECT doc FROM labels WHERE label = ?", number)
+	if err != nil {
+		return nil, err
+	}
+	if l, err = decodeLabel(doc); err != nil {
+		return nil, fmt.Errorf("label %d: %w", number, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.labels[number]; known != nil {
+		return known, nil
+	}
+	s.labels[number] = l
+	return l, nil
+}

@@ -1,0 +1,148 @@
+// Package store says what every database behind the hub must promise.
+package store
+
+import (
+	"context"
+	"time"
+
+	"tocsin"
+	"tocsin/internal/authorize"
+	"tocsin/internal/member"
+	"tocsin/internal/view"
+	"tocsin/receipt"
+)
+
+// A Store is a database behind the hub. It is the sum of what its callers ask
+// for; each caller names the part that it uses.
+type Store interface {
+	Recorder
+	Reader
+	Records
+	Log
+	Keeper
+}
+
+// A Keeper keeps the directory, and can be closed.
+type Keeper interface {
+	member.Store
+	Close() error
+}
+
+// A Recorder stores objects and logs that it did, in one transaction.
+type Recorder interface {
+	// Record stores what was admitted. When it returns without an error, the
+	// objects, the ledger's leaf and a checkpoint over it are durable.
+	Record(ctx context.Context, a authorize.Admitted) (Recorded, error)
+	// Withdraw deletes versions of an object and leaves tombstones, for those
+	// who could see it. It returns how many versions went.
+	Withdraw(ctx context.Context, w Withdrawal) (int, error)
+	// Disclose logs that ranges of the order were read, one leaf for each.
+	Disclose(ctx context.Context, reads []receipt.Disclosure) error
+}
+
+// A Reader reads objects in the one order.
+type Reader interface {
+	// Scan returns sealed objects in order.
+	Scan(ctx context.Context, s Scan) (Scanned, error)
+	// Versions returns all versions of an object in a collection, oldest first
+	// by Modified, without tombstones.
+	Versions(ctx context.Context, collection, id string) ([]view.Sealed, error)
+	// Seek returns the highest position whose date_added is at or before t, 0
+	// when there is none.
+	Seek(ctx context.Context, t time.Time) (int64, error)
+	// Sightings returns the sightings of an object in a community, in order.
+	Sightings(ctx context.Context, community, id string) ([]view.Sealed, error)
+	// Head returns the last position that is taken in a collection ("" for the
+	// whole hub) and a channel that is closed when there is a later one
+	// anywhere in the hub. It reads memory only.
+	Head(collection string) (int64, <-chan struct{})
+}
+
+// Records are what the ledger holds commitments to.
+type Records interface {
+	// Submission returns a submission by its id, not found when there is none.
+	Submission(ctx context.Context, id string) (Recorded, error)
+	// Receipt returns the proof of a ledger record against the newest
+	// checkpoint, not found when there is none.
+	Receipt(ctx context.Context, leaf int64) (receipt.Proof, error)
+	// List returns the records of one kind in a community, oldest first, from
+	// a leaf number on.
+	List(ctx context.Context, kind, community string, from int64, most int) ([]Leaf, error)
+	// Definitions returns every marking-definition that was recorded, with its
+	// owner, to teach the policy at start.
+	Definitions(ctx context.Context) ([]Definition, error)
+}
+
+// Log is what the ledger's tiles are served from.
+type Log interface {
+	// Checkpoint returns the newest signed checkpoint.
+	Checkpoint(ctx context.Context) ([]byte, error)
+	// Hashes returns stored tree hashes by position, in the layout of
+	// golang.org/x/mod/sumdb/tlog.
+	Hashes(ctx context.Context, positions []int64) ([][32]byte, error)
+	// Entries returns the log entries [from, to).
+	Entries(ctx context.Context, from, to int64) ([][]byte, error)
+}
+
+// A Definition is a marking-definition and the organization that gave it.
+type Definition struct {
+	Owner string
+	Raw   []byte
+}
+
+// A Scan asks for objects of a collection in order.
+type Scan struct {
+	Collection string   // the collection's id
+	After      int64    // positions after this one
+	Most       int      // look at no more than so many rows
+	IDs        []string // only these objects; empty: all
+	Types      []string // only these types; empty: all
+	Meta       bool     // leave the content out
+}
+
+// Scanned is the answer to a [Scan]. Rows that carry the same label carry the
+// same *authorize.Label.
+type Scanned struct {
+	Rows []view.Sealed
+	Next int64 // everything up to and including this position has been looked at
+	More bool  // there may be more after Next
+}
+
+// Recorded is what became of a submission.
+type Recorded struct {
+	ID           string
+	Organization string
+	Community    string
+	Collection   string
+	Requested    time.Time
+	Successes    []Success
+	Failures     []authorize.Failure
+	First, Last  int64 // the range of the order that it took; zeros when nothing new was stored
+	Leaf         int64 // its record in the ledger
+}
+
+// A Success is one object version that is stored.
+type Success struct {
+	ID      string
+	Version string // as TAXII names it: modified, created, or date_added
+	Seq     int64
+	Known   bool // was there before, with the same content
+}
+
+// A Withdrawal says what is to be deleted, and by whom. The caller has checked
+// that it may be.
+type Withdrawal struct {
+	Who        tocsin.Member
+	Community  string
+	Collection string
+	ID         string
+	Seqs       []int64
+}
+
+// A Leaf is one record of the ledger.
+type Leaf struct {
+	Index     int64
+	Kind      string
+	Time      time.Time
+	Statement []byte // canonical JSON
+}

@@ -1,0 +1,258 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tocsin/internal/store"
+	"tocsin/internal/view"
+)
+
+func orderIsTotal(t *testing.T, p Place) {
+	s := open(t, p)
+	for i := range 10 {
+		r := share(t, s, "bank", Indicator(2*i, 0), Indicator(2*i+1, 0))
+		if r.First != int64(2*i+1) || r.Last != int64(2*i+2) || len(r.Successes) != 2 {
+			t.Errorf("submission %d took positions %d to %d with %d successes, want %d to %d", i, r.First, r.Last, len(r.Successes), 2*i+1, 2*i+2)
+		}
+	}
+	s = reopen(t, s, p)
+	share(t, s, "bank", Indicator(20, 0))
+	checkOrder(t, scan(t, s, collection, 0, 1000), 21)
+}
+
+// checkOrder checks that rows are positions 1 to n, and that date_added grows
+// with every one, in whole microseconds.
+func checkOrder(t *testing.T, rows []view.Sealed, n int) {
+	t.Helper()
+	if len(rows) != n {
+		t.Fatalf("%d rows, want %d", len(rows), n)
+	}
+	for i, r := range rows {
+		if r.Seq != int64(i+1) {
+			t.Fatalf("row %d is at position %d", i, r.Seq)
+		}
+		if i > 0 && !r.Added.After(rows[i-1].Added) || r.Added.Nanosecond()%1000 != 0 {
+			t.Fatalf("date_added %v at position %d does not come after %v", r.Added, r.Seq, rows[i-1].Added)
+		}
+	}
+}
+
+func concurrentSubmissions(t *testing.T, p Place) {
+	s := open(t, p)
+	const writers, each = 8, 25
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			for i := range each {
+				n := w*each + i
+				r, err := s.Record(context.Background(), Admit(t, Member(fmt.Sprintf("org-%d", w)), Target(), Indicator(n, 0)))
+				if err != nil || len(r.Successes) != 1 || r.First != r.Last || r.First != r.Successes[0].Seq {
+					t.Errorf("Record = %+v, %v", r, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	rows := scan(t, s, collection, 0, 64)
+	checkOrder(t, rows, writers*each)
+	ids := map[string]bool{}
+	for _, r := range rows {
+		ids[r.ID] = true
+	}
+	if len(ids) != writers*each {
+		t.Errorf("%d different objects, want %d", len(ids), writers*each)
+	}
+}
+
+func resuming(t *testing.T, p Place) {
+	s := open(t, p)
+	const n = 50
+	var objects []string
+	for i := range n {
+		objects = append(objects, Indicator(i, 0))
+	}
+	share(t, s, "bank", objects...)
+	to := Target()
+	to.Collection = other
+	record(t, s, Admit(t, Member("bank"), to, Indicator(0, 0)))
+	for _, page := range []int{1, 7, 49, 50, 51} {
+		var got []int64
+		after := int64(0)
+		for len(got) <= n {
+			found, err := s.Scan(context.Background(), store.Scan{Collection: collection, After: after, Most: page})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, seqs(found.Rows)...)
+			after = found.Next
+			if !found.More {
+				break
+			}
+			if page == 7 { // a restart between two pages changes nothing
+				s = reopen(t, s, p)
+			}
+		}
+		if len(got) != n || !slices.IsSorted(got) || got[0] != 1 || got[n-1] != n {
+			t.Errorf("pages of %d: positions %v, want 1 to %d", page, got, n)
+		}
+		if head, _ := s.Head(collection); after != head {
+			t.Errorf("pages of %d end at %d, want the head %d", page, after, head)
+		}
+	}
+}
+
+func bytesAreKept(t *testing.T, p Place) {
+	s := open(t, p)
+	want := Indicator(1, 0, ` , "x_unknown" : {"b":1.0e2,"a":[ ]}, "name":"\u00fcber /\/ ü"`)
+	share(t, s, "bank", want)
+	s = reopen(t, s, p)
+	rows := scan(t, s, collection, 0, 10)
+	if len(rows) != 1 || raw(t, rows[0]) != want {
+		t.Errorf("content = %q, want %q", raw(t, rows[0]), want)
+	}
+	if got := rows[0]; got.Type != "indicator" || got.ID != IndicatorID(1) || got.Version != versionOf(0) || got.Collection != collection ||
+		!got.Modified.Equal(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) || got.Withdrawn || got.Siblings {
+		t.Errorf("meta = %+v", got.Meta)
+	}
+}
+
+func seek(t *testing.T, p Place) {
+	s := open(t, p)
+	ctx := context.Background()
+	if got, err := s.Seek(ctx, time.Now()); got != 0 || err != nil {
+		t.Errorf("Seek in an empty store = %d, %v, want 0", got, err)
+	}
+	for i := range 40 {
+		share(t, s, "bank", Indicator(i, 0))
+	}
+	// Withdrawn positions leave holes.
+	for _, gone := range []int{0, 1, 2, 17, 39} {
+		if n, err := s.Withdraw(ctx, withdrawal("bank", gone, int64(gone+1))); n != 1 || err != nil {
+			t.Fatalf("Withdraw = %d, %v", n, err)
+		}
+	}
+	rows := scan(t, s, collection, 0, 100)
+	for i, r := range rows {
+		before := int64(0)
+		if i > 0 {
+			before = rows[i-1].Seq
+		}
+		for name, tt := range map[string]struct {
+			at   time.Time
+			want int64
+		}{
+			"at":                 {r.Added, r.Seq},
+			"a microsecond before": {r.Added.Add(-time.Microsecond), before},
+			"a nanosecond before":  {r.Added.Add(-time.Nanosecond), before},
+			"a nanosecond after":   {r.Added.Add(time.Nanosecond), r.Seq},
+		} {
+			got, err := s.Seek(ctx, tt.at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != tt.want {
+				t.Errorf("Seek(%s position %d) = %d, want %d", name, r.Seq, got, tt.want)
+			}
+		}
+	}
+	for at, want := range map[time.Time]int64{
+		time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC): 0,
+		time.Now().Add(time.Hour):                   45,
+		{}:                                          0,
+	} {
+		if got, err := s.Seek(ctx, at); got != want || err != nil {
+			t.Errorf("Seek(%v) = %d, %v, want %d", at, got, err, want)
+		}
+	}
+}
+
+func scanFilters(t *testing.T, p Place) {
+	s := open(t, p)
+	ctx := context.Background()
+	share(t, s, "bank", Indicator(1, 0), file(1, "a"), Indicator(2, 0), file(2, "b"))
+	share(t, s, "bank", Indicator(1, 1), Indicator(3, 0))
+	for name, tt := range map[string]struct {
+		scan store.Scan
+		want []int64
+		next int64
+		more bool
+	}{
+		"all":             {store.Scan{Most: 10}, []int64{1, 2, 3, 4, 5, 6}, 6, false},
+		"exactly all":     {store.Scan{Most: 6}, []int64{1, 2, 3, 4, 5, 6}, 6, false},
+		"after":           {store.Scan{After: 4, Most: 10}, []int64{5, 6}, 6, false},
+		"after the end":   {store.Scan{After: 6, Most: 10}, []int64{}, 6, false},
+		"beyond the end":  {store.Scan{After: 99, Most: 10}, []int64{}, 99, false},
+		"type":            {store.Scan{Most: 10, Types: []string{"file"}}, []int64{2, 4}, 6, false},
+		"type, some rows": {store.Scan{Most: 3, Types: []string{"file"}}, []int64{2}, 3, true},
+		"types":           {store.Scan{Most: 10, Types: []string{"file", "indicator"}}, []int64{1, 2, 3, 4, 5, 6}, 6, false},
+		"unknown type":    {store.Scan{Most: 10, Types: []string{"malware"}}, []int64{}, 6, false},
+		"id":              {store.Scan{Most: 10, IDs: []string{IndicatorID(1)}}, []int64{1, 5}, 6, false},
+		"ids":             {store.Scan{Most: 10, IDs: []string{IndicatorID(3), id("file", 1), IndicatorID(1), IndicatorID(1)}}, []int64{1, 2, 5, 6}, 6, false},
+		"ids, some rows":  {store.Scan{Most: 2, IDs: []string{IndicatorID(3), IndicatorID(1)}}, []int64{1, 5}, 5, true},
+		"ids, rest":       {store.Scan{After: 5, Most: 2, IDs: []string{IndicatorID(3), IndicatorID(1)}}, []int64{6}, 6, false},
+		"id and type":     {store.Scan{Most: 10, IDs: []string{IndicatorID(1), id("file", 1)}, Types: []string{"file"}}, []int64{2}, 6, false},
+		"unknown id":      {store.Scan{Most: 10, IDs: []string{IndicatorID(9)}}, []int64{}, 6, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.scan.Collection = collection
+			for _, meta := range []bool{false, true} {
+				tt.scan.Meta = meta
+				got, err := s.Scan(ctx, tt.scan)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(tt.want, seqs(got.Rows)); diff != "" || got.Next != tt.next || got.More != tt.more {
+					t.Errorf("Scan = next %d, more %v, want %d, %v; positions differ (-want +got):\n%s", got.Next, got.More, tt.next, tt.more, diff)
+				}
+				for _, r := range got.Rows {
+					if content := raw(t, r); (content == "") != meta {
+						t.Errorf("content of %d = %q although Meta is %v", r.Seq, content, meta)
+					}
+				}
+			}
+		})
+	}
+}
+
+func heads(t *testing.T, p Place) {
+	s := open(t, p)
+	at, later := s.Head("")
+	if at != 0 {
+		t.Errorf("Head of an empty store = %d", at)
+	}
+	if err := s.Disclose(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	disclose(t, s, 1, 1)
+	select {
+	case <-later:
+		t.Error("a disclosure woke those who wait for objects")
+	default:
+	}
+	share(t, s, "bank", Indicator(1, 0))
+	select {
+	case <-later:
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody was woken")
+	}
+	to := Target()
+	to.Collection = other
+	record(t, s, Admit(t, Member("bank"), to, Indicator(2, 0)))
+	check := func(s store.Store) {
+		for name, want := range map[string]int64{"": 2, collection: 1, other: 2, "nowhere": 0} {
+			if got, _ := s.Head(name); got != want {
+				t.Errorf("Head(%q) = %d, want %d", name, got, want)
+			}
+		}
+	}
+	check(s)
+	check(reopen(t, s, p))
+}

@@ -1,0 +1,57 @@
+// Package submit carries a submission from the wire to a receipt: validate, minimize, authorize, record.
+package submit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tocsin"
+	"tocsin/internal/authorize"
+	"tocsin/internal/minimize"
+	"tocsin/internal/store"
+	"tocsin/internal/validate"
+)
+
+// A Recorder stores objects and logs that it did, in one transaction.
+type Recorder interface {
+	Record(ctx context.Context, a authorize.Admitted) (store.Recorded, error)
+}
+
+// A Service takes submissions. It is safe for concurrent use.
+type Service struct {
+	Limits   validate.Options
+	Gate     *minimize.Gate
+	Policy   *authorize.Policy
+	Recorder Recorder
+}
+
+// Submit takes one submission through the whole journey. When it returns
+// without an error, what it reports as stored is durable and in the ledger.
+func (s *Service) Submit(ctx context.Context, who tocsin.Member, to authorize.Target, text []byte) (Outcome, error) {
+	valid, err := validate.Parse(text, s.Limits)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("validate: %w", err)
+	}
+	admitted, err := s.Policy.Admit(who, to, s.Gate.Apply(valid), time.Now())
+	if err != nil {
+		return Outcome{}, fmt.Errorf("authorize: %w", err)
+	}
+	recorded, err := s.Recorder.Record(ctx, admitted)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("record: %w", err)
+	}
+	for _, o := range admitted.Objects() {
+		if o.Type == "marking-definition" {
+			s.Policy.Define(who.Organization.Name, o.Value)
+		}
+	}
+	return Outcome{Recorded: recorded, Findings: admitted.Findings()}, nil
+}
+
+// An Outcome is what became of a submission, and what the privacy gate did.
+type Outcome struct {
+	store.Recorded
+
+	Findings []minimize.Finding
+}

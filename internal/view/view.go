@@ -1,0 +1,97 @@
+// Package view makes the copy of an object that one recipient may see.
+package view
+
+import (
+	"log/slog"
+	"time"
+
+	"tocsin/internal/authorize"
+)
+
+// A Sealed object is one that was read from the store. Its content cannot be
+// reached except through [Sealed.Render], which asks who wants to see it.
+type Sealed struct {
+	Meta
+
+	raw []byte
+}
+
+// Meta is what the store knows of an object version besides its content. It
+// tells what exists, so it is not for readers either.
+type Meta struct {
+	Seq        int64     // position in the one order, from 1
+	ID         string    // STIX identifier
+	Type       string    // STIX type
+	Version    string    // as written; "" when the object has no version
+	Modified   time.Time // the version as a time; zero when there is none
+	Added      time.Time // date_added, unique and increasing, at microseconds
+	Collection string    // the collection's id
+	Withdrawn  bool      // a tombstone: the object was withdrawn at this position
+	Siblings   bool      // the collection holds, or held, other versions of it
+	Label      *authorize.Label
+}
+
+// Seal wraps what a store has read. raw is nil when only metadata was asked for.
+func Seal(m Meta, raw []byte) Sealed { return Sealed{Meta: m, raw: raw} }
+
+// LogValue keeps submitted content out of logs.
+func (s Sealed) LogValue() slog.Value { return slog.Int64Value(s.Seq) }
+
+// Render returns the object as the reader may see it, and false when for this
+// reader it does not exist.
+func (s Sealed) Render(r *authorize.Reader) (Object, bool) {
+	if r == nil || !r.MaySee(s.Label) {
+		return Object{}, false
+	}
+	return Object{meta: s.Meta, raw: s.raw}, true
+}
+
+// An Object is what one reader may see of an object. Only Render makes one.
+type Object struct {
+	meta Meta
+	raw  []byte
+}
+
+// Raw returns the bytes to hand out: those that the producer sent.
+func (o Object) Raw() []byte { return o.raw }
+
+// Seq returns the position in the one order.
+func (o Object) Seq() int64 { return o.meta.Seq }
+
+// ID returns the STIX identifier.
+func (o Object) ID() string { return o.meta.ID }
+
+// Type returns the STIX type.
+func (o Object) Type() string { return o.meta.Type }
+
+// Version returns the version as TAXII names it: the modified or created
+// property, else the date on which the hub added the object.
+func (o Object) Version() string {
+	if o.meta.Version != "" {
+		return o.meta.Version
+	}
+	return o.meta.Added.UTC().Format(Microseconds)
+}
+
+// VersionTime returns the version as a time, to compare by.
+func (o Object) VersionTime() time.Time {
+	if o.meta.Version != "" {
+		return o.meta.Modified
+	}
+	return o.meta.Added
+}
+
+// Added returns date_added.
+func (o Object) Added() time.Time { return o.meta.Added }
+
+// Withdrawn reports whether this is the news that the object is no more.
+func (o Object) Withdrawn() bool { return o.meta.Withdrawn }
+
+// Owner returns the organization that shared the object.
+func (o Object) Owner() string { return o.meta.Label.Owner }
+
+// LogValue keeps content out of logs.
+func (o Object) LogValue() slog.Value { return slog.Int64Value(o.meta.Seq) }
+
+// Microseconds is the one form in which the hub writes times (TAXII 2.1 §3.3).
+const Microseconds = "2006-01-02T15:04:05.000000Z"
