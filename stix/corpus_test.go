@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,35 +84,70 @@ type verdict struct {
 
 // judge compares Validate with the verdicts. Of the names in divergences the
 // opposite verdict is expected; their values say by which clause.
-func judge(t *testing.T, verdicts []verdict, divergences, quiet map[string]string) {
+func judge(t *testing.T, verdicts []verdict, divergences map[string]string) {
+	t.Helper()
 	used := map[string]bool{}
 	again := map[string]int{}
 	for _, c := range verdicts {
 		name := c.Name + c.Section
 		again[name]++
 		name = fmt.Sprintf("%s#%d", name, again[name])
+		used[name] = true
 		t.Run(name, func(t *testing.T) {
 			want, why := c.Valid, divergences[name]
 			if why != "" {
-				want, used[name] = !want, true
+				want = !want
 			}
 			failures, warnings := problemsIn(t, c.Object)
 			if got := len(failures) == 0; got != want {
 				t.Errorf("Validate(%s) = %v, want valid %v (the corpus says %v) %s", c.Object, failures, want, c.Valid, why)
 			}
-			if why := quiet[name]; c.Valid && len(c.Warnings) > 0 && len(failures)+len(warnings) == 0 {
-				used[name] = true
-				if why == "" {
-					t.Errorf("Validate(%s) has no warning, want one like %q", c.Object, c.Warnings[0])
-				}
+			if c.Valid && why == "" {
+				compareWarnings(t, c, warnings)
 			}
 		})
 	}
-	for _, list := range []map[string]string{divergences, quiet} {
-		for name := range list {
-			if !used[name] {
-				t.Errorf("the divergence of %s is none any more", name)
-			}
+	for name := range divergences {
+		if !used[name] {
+			t.Errorf("there is no case %s", name)
+		}
+	}
+}
+
+// compareWarnings demands a warning for every kind of warning of the OASIS
+// validator, which are numbered in its messages. It may have more.
+func compareWarnings(t *testing.T, c verdict, got []stix.Problem) {
+	t.Helper()
+	const vocabulary, term, declare = "is not one of", "lower case", "by an extension"
+	// Three registries are not in this package: 273 is about IPFIX elements, 274
+	// about header fields, 275 about socket options.
+	fragments := map[string]string{
+		"103": "a UUID of version", "111": term, "121": term, "141": "a number should be the key", "143": term, "149": "_CLASS",
+		"201": declare, "202": "does not list this relationship", "276": "name of a known entry",
+		"301": "_port should be there", "302": "hashes should stand beside", "303": "should be there", "304": "deprecated",
+		"305": "should be there", "306": "should name the properties", "401": declare,
+	}
+	for code := range strings.FieldsSeq("211 212 213 214 215 216 218 219 220 221 222 223 231 241 243") {
+		fragments[code] = vocabulary
+	}
+	const observed = "observed_data_tests.py::ObservedDataTestCases::"
+	excused := map[string]string{
+		observed + "test_observable_object_custom_toplevel_property_with_extension": "§7.3: the extension has the id of a definition",
+		observed + "test_observable_object_embedded_custom_properties":              "§2.9: with no contributing property a UUIDv4 MUST be used",
+	}
+	if excused[c.Name] != "" {
+		return
+	}
+	for _, w := range c.Warnings {
+		_, rest, _ := strings.Cut(w, "{")
+		code, _, _ := strings.Cut(rest, "}")
+		fragment := fragments[code]
+		// Of a bundle only the objects are checked here.
+		if fragment == "" || strings.HasPrefix(w, "bundle--") {
+			continue
+		}
+		if !slices.ContainsFunc(got, func(p stix.Problem) bool { return strings.Contains(p.Message, fragment) }) {
+			t.Errorf("Validate(%s) has warnings %v, want one like %q", c.Object, got, w)
 		}
 	}
 }
@@ -125,11 +161,9 @@ func TestObjectsAreJudgedAsTheOASISValidatorDoes(t *testing.T) {
 		o := bytes.ReplaceAll(verdicts[i].Object, []byte(`"source--`), []byte(`"identity--`))
 		verdicts[i].Object = bytes.ReplaceAll(o, []byte(`-22c398f78fb"`), []byte(`-22c398f78fb7"`))
 	}
-	const bundles = "bundle_tests.py::BundleTestCases::"
 	const indicators = "indicator_tests.py::IndicatorTestCases::"
 	const markings = "marking_definition_tests.py::MarkingDefinitionTestCases::"
 	const observed = "observed_data_tests.py::ObservedDataTestCases::"
-	const traffic = "network_traffic_tests.py::ObservedDataTestCases::"
 	judge(t, verdicts, map[string]string{
 		indicators + "test_custom_property_name_long#1":            "§3.1: no name is longer than 250 characters; the schema's expression is not anchored",
 		indicators + "test_pattern_custom_object_type_too_short#1": "§9: the grammar takes names of one character",
@@ -139,12 +173,6 @@ func TestObjectsAreJudgedAsTheOASISValidatorDoes(t *testing.T) {
 		observed + "test_artifact_mime_type#1":                     "§6.1.1: a media type SHOULD be a registered one",
 		observed + "test_software_language#1":                      "RFC 5646: bbb is the registered subtag of Barai",
 		observed + "test_url_in_artifact#1":                        "§6.1.1: the value MUST be a URL",
-	}, map[string]string{
-		bundles + "test_bundle_created#1":                      "is about the bundle, which package stix does not check",
-		bundles + "test_bundle_uuidv5#1":                       "is about the bundle, which package stix does not check",
-		bundles + "test_bundle_version#1":                      "is about the bundle, which package stix does not check",
-		traffic + "test_network_traffic_ipfix#1":               "the IPFIX registry is not in this package",
-		traffic + "test_network_traffic_http_request_header#1": "the registry of header fields is not in this package",
 	})
 }
 
@@ -155,7 +183,7 @@ func TestExamplesOfTheStandardAreJudgedAsTheOASISValidatorDoes(t *testing.T) {
 		"C.1.1 Malware & Target List Hosting Domain#4":                         "RFC 9562 §4: UUIDs are written in lower case; identifiers are compared as text (§3.3)",
 		"C.1.3 Related/Component Botnet Infrastructure#2":                      "RFC 9562 §4: UUIDs are written in lower case; identifiers are compared as text (§3.3)",
 		"C.2.1 Create a new object type with a copyright marking definition#1": "§7.2.1.4: the identifier is that of TLP:GREEN, the content a copyright",
-	}, nil)
+	})
 }
 
 func TestATTACKIsValid(t *testing.T) {
@@ -207,13 +235,9 @@ func TestDeterministicIDsAreThoseOfTheReferenceLibrary(t *testing.T) {
 
 func TestObjectsAreParsedAsTheReferenceLibraryDoes(t *testing.T) {
 	type parseCase struct {
-		Name   string
-		Args   []json.RawMessage
-		Kwargs struct {
-			Custom bool `json:"allow_custom"`
-		}
-		OK    bool
-		Error string
+		Name string
+		Args []json.RawMessage
+		OK   bool
 	}
 	var verdicts []verdict
 	for _, c := range cases[parseCase](t, "parse_cases.json") {
@@ -230,5 +254,33 @@ func TestObjectsAreParsedAsTheReferenceLibraryDoes(t *testing.T) {
 		cast      = "§2.15: a phase name is a string; the library turns a number into one"
 		undefined = "§11: custom content may be taken; the library was told not to"
 	)
-	judge(t, verdicts, map[string]string{}, nil)
+	judge(t, verdicts, map[string]string{
+		"test_base.py::test_deterministic_id_unicode#1":                               filled,
+		"test_campaign.py::test_parse_campaign#2":                                     precise,
+		"test_custom.py::test_parse_identity_custom_property#2":                       precise,
+		"test_custom.py::test_custom_subobject_dict#1":                                filled,
+		"test_custom.py::test_custom_subobject_obj#1":                                 undefined,
+		"test_custom.py::test_parse_custom_object_type#1":                             filled,
+		"test_custom.py::test_parse_unregistered_custom_object_type_w_allow_custom#1": filled,
+		"test_custom.py::test_parse_unregistered_custom_observable_object#2":          filled,
+		"test_custom.py::test_parse_observed_data_with_custom_observable#1":           filled,
+		"test_custom.py::test_parse_observable_with_unregistered_custom_extension#2":  filled,
+		"test_custom.py::test_parse_observable_with_unregistered_custom_extension#3":  filled,
+		"test_custom.py::test_unregistered_new_style_extension#1":                     "§3.2: an extension has an extension_type; this one says extension-type",
+		"test_custom.py::test_unregistered_new_style_extension#2":                     "§3.2: an extension has an extension_type; this one says extension-type",
+		"test_custom.py::test_custom_marking_toplevel_properties#1":                   filled,
+		"test_datastore_filesystem.py::test_filesystem_sink_add_stix_bundle_dict#1":   filled,
+		"test_datastore_filesystem.py::test_filesystem_sink_add_json_stix_object#1":   filled,
+		"test_datastore_filesystem.py::test_filesystem_sink_json_stix_bundle#1":       filled,
+		"test_datastore_filesystem.py::test_filesystem_sink_add_objects_list#1":       filled,
+		"test_indicator.py::test_parse_indicator#2":                                   filled,
+		"test_infrastructure.py::test_parse_infrastructure_clean_kill_chain_phases#1": cast,
+		"test_malware.py::test_parse_malware_clean_kill_chain_phases#1":               cast,
+		"test_malware.py::test_malware_non_family_no_name#1":                          filled,
+		"test_observed_data.py::test_parse_email_message#1":                           filled,
+		"test_observed_data.py::test_parse_file_archive#1":                            "§2.13: references within the container are its keys",
+		"test_observed_data.py::test_parse_basic_tcp_traffic#1":                       filled,
+		"test_tool.py::test_parse_tool#2":                                             precise,
+		"test_vulnerability.py::test_parse_vulnerability#2":                           precise,
+	})
 }

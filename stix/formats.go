@@ -14,11 +14,17 @@ import (
 // This file has the formats that other standards define and tables demand of
 // some strings.
 
-// format reports a string that the given function does not accept. An
-// observable that says to be defanged is not what it was, so that nothing can
-// be demanded of its form (STIX 2.1 §3.2).
-func (c *checker) format(v Value, fits func(s []byte) bool, clause, message string) {
-	if v.Kind() == String && fits(v.inside()) {
+// fits reports a value that is no string which the given function accepts.
+func (c *checker) fits(v Value, is func(s []byte) bool, clause, message string) {
+	if v.Kind() != String || !is(v.inside()) {
+		c.fail(v, clause, message)
+	}
+}
+
+// format does so for the data of observables. Of data that says to be defanged
+// no form can be demanded: it is not what it was (STIX 2.1 §3.2).
+func (c *checker) format(v Value, is func(s []byte) bool, clause, message string) {
+	if v.Kind() == String && is(v.inside()) {
 		return
 	}
 	if c.defanged == unasked {
@@ -65,7 +71,7 @@ func url(c *checker, v Value) {
 }
 
 func cpe(c *checker, v Value) {
-	c.format(v, isCPE, "STIX 2.1 §6.14.1", "a CPE 2.3 formatted string was expected: cpe:2.3: and eleven components")
+	c.fits(v, isCPE, "STIX 2.1 §6.14.1", "a CPE 2.3 formatted string was expected: cpe:2.3: and eleven components")
 }
 
 func registryKey(c *checker, v Value) {
@@ -73,11 +79,11 @@ func registryKey(c *checker, v Value) {
 }
 
 func languageTag(c *checker, v Value) {
-	c.format(v, isLanguage, "STIX 2.1 §3.2", "a language tag of RFC 5646 was expected, with registered subtags")
+	c.fits(v, isLanguage, "STIX 2.1 §3.2", "a language tag of RFC 5646 was expected, with registered subtags")
 }
 
 func characterSet(c *checker, v Value) {
-	c.format(v, isCharset, "STIX 2.1 §3.9.1", "the preferred name of a character set in the IANA registry was expected")
+	c.fits(v, isCharset, "STIX 2.1 §3.9.1", "the preferred name of a character set in the IANA registry was expected")
 }
 
 // isNetwork reports whether s is an address, or a block of addresses in CIDR

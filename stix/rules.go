@@ -39,16 +39,6 @@ func with(clause string, others ...string) rule {
 	}
 }
 
-// without demands that another property is not there.
-func without(clause, other string) rule {
-	message := "this property cannot stand beside " + other
-	return func(c *checker, o, v Value) {
-		if o.Get(other).Exists() {
-			c.fail(v, clause, message)
-		}
-	}
-}
-
 // notWhen demands that a property is absent while a boolean is as told.
 func notWhen(clause, other string, is bool) rule {
 	message := "this property cannot stand beside " + other + " true"

@@ -1,6 +1,9 @@
 package stix
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // sros are the STIX relationship objects (STIX 2.1 §5).
 func sros() []objectType { return []objectType{relationship(), sighting()} }
@@ -52,7 +55,8 @@ func shouldBeListed() rule {
 		}
 		name := o.Get("relationship_type")
 		from, to := typeOf(o.Get("source_ref").inside()), typeOf(o.Get("target_ref").inside())
-		if c.catalog.named(from).kind == custom || c.catalog.named(to).kind == custom {
+		target := c.catalog.named(to).kind
+		if c.catalog.named(from).kind == custom || target == custom {
 			return // or no identifiers at all
 		}
 		switch is := name.inside(); string(is) {
@@ -64,7 +68,7 @@ func shouldBeListed() rule {
 			}
 		default:
 			for _, r := range listed[string(from)] {
-				if r.name == string(is) && (len(r.targets) == 0 && c.catalog.named(to).kind == sco || slices.Contains(r.targets, string(to))) {
+				if r.name == string(is) && (slices.Contains(r.targets, string(to)) || target == sco && slices.Contains(r.targets, "sco")) {
 					return
 				}
 			}
@@ -73,103 +77,90 @@ func shouldBeListed() rule {
 	}
 }
 
-// A listed relationship may lead from its source to these types; with none, to
-// all cyber-observable objects.
-type listed struct {
+// A listedRelationship may lead from its source to these types.
+type listedRelationship struct {
 	name    string
 	targets []string
 }
 
-// listedRelationships is the table of STIX 2.1 appendix B by source.
-func listedRelationships() map[string][]listed {
-	victims := []string{"identity", "location", "vulnerability"}
-	means := []string{"attack-pattern", "infrastructure", "malware", "tool"}
-	actorAndInfrastructure := []listed{
-		{"compromises", []string{"infrastructure"}},
-		{"hosts", []string{"infrastructure"}},
-		{"owns", []string{"infrastructure"}},
-		{"targets", victims},
-		{"uses", means},
+// listedRelationships returns the relationships of the standard by source.
+func listedRelationships() map[string][]listedRelationship {
+	all := map[string][]listedRelationship{}
+	for line := range strings.Lines(relationshipSummary) {
+		if f := strings.Fields(line); len(f) > 0 {
+			all[f[0]] = append(all[f[0]], listedRelationship{name: f[1], targets: f[2:]})
+		}
 	}
-	address := []listed{
-		{"belongs-to", []string{"autonomous-system"}},
-		{"resolves-to", []string{"mac-addr"}},
-	}
-	return map[string][]listed{
-		"attack-pattern": {
-			{"delivers", []string{"malware"}},
-			{"targets", victims},
-			{"uses", []string{"malware", "tool"}},
-		},
-		"campaign": {
-			{"attributed-to", []string{"intrusion-set", "threat-actor"}},
-			{"compromises", []string{"infrastructure"}},
-			{"originates-from", []string{"location"}},
-			{"targets", victims},
-			{"uses", means},
-		},
-		"course-of-action": {
-			{"investigates", []string{"indicator"}},
-			{"mitigates", []string{"attack-pattern", "indicator", "malware", "tool", "vulnerability"}},
-			{"remediates", []string{"malware", "vulnerability"}},
-		},
-		"domain-name": {{"resolves-to", []string{"domain-name", "ipv4-addr", "ipv6-addr"}}},
-		"identity":    {{"located-at", []string{"location"}}},
-		"indicator": {
-			{"indicates", []string{"attack-pattern", "campaign", "infrastructure", "intrusion-set", "malware", "threat-actor", "tool"}},
-			{"based-on", []string{"observed-data"}},
-		},
-		"infrastructure": {
-			{"communicates-with", []string{"infrastructure", "ipv4-addr", "ipv6-addr", "domain-name", "url"}},
-			{"consists-of", []string{"infrastructure", "observed-data"}},
-			{"consists-of", nil},
-			{"controls", []string{"infrastructure", "malware"}},
-			{"delivers", []string{"malware"}},
-			{"has", []string{"vulnerability"}},
-			{"hosts", []string{"tool", "malware"}},
-			{"located-at", []string{"location"}},
-			{"uses", []string{"infrastructure"}},
-		},
-		"intrusion-set": append([]listed{
-			{"attributed-to", []string{"threat-actor"}},
-			{"originates-from", []string{"location"}},
-		}, actorAndInfrastructure...),
-		"ipv4-addr": address,
-		"ipv6-addr": address,
-		"malware": {
-			{"authored-by", []string{"threat-actor", "intrusion-set"}},
-			{"beacons-to", []string{"infrastructure"}},
-			{"exfiltrates-to", []string{"infrastructure"}},
-			{"communicates-with", []string{"ipv4-addr", "ipv6-addr", "domain-name", "url"}},
-			{"controls", []string{"malware"}},
-			{"downloads", []string{"malware", "tool", "file"}},
-			{"drops", []string{"malware", "tool", "file"}},
-			{"exploits", []string{"vulnerability"}},
-			{"originates-from", []string{"location"}},
-			{"targets", append([]string{"infrastructure"}, victims...)},
-			{"uses", means},
-			{"variant-of", []string{"malware"}},
-		},
-		"malware-analysis": {
-			{"characterizes", []string{"malware"}},
-			{"av-analysis-of", []string{"malware"}},
-			{"static-analysis-of", []string{"malware"}},
-			{"dynamic-analysis-of", []string{"malware"}},
-		},
-		"threat-actor": append([]listed{
-			{"attributed-to", []string{"identity"}},
-			{"impersonates", []string{"identity"}},
-			{"located-at", []string{"location"}},
-		}, actorAndInfrastructure...),
-		"tool": {
-			{"delivers", []string{"malware"}},
-			{"drops", []string{"malware"}},
-			{"has", []string{"vulnerability"}},
-			{"targets", append([]string{"infrastructure"}, victims...)},
-			{"uses", []string{"infrastructure"}},
-		},
-	}
+	return all
 }
+
+// relationshipSummary is the table of STIX 2.1 appendix B: source, type and
+// targets. All cyber-observable objects are sco.
+const relationshipSummary = `
+attack-pattern    delivers             malware
+attack-pattern    targets              identity location vulnerability
+attack-pattern    uses                 malware tool
+campaign          attributed-to        intrusion-set threat-actor
+campaign          compromises          infrastructure
+campaign          originates-from      location
+campaign          targets              identity location vulnerability
+campaign          uses                 attack-pattern infrastructure malware tool
+course-of-action  investigates         indicator
+course-of-action  mitigates            attack-pattern indicator malware tool vulnerability
+course-of-action  remediates           malware vulnerability
+domain-name       resolves-to          domain-name ipv4-addr ipv6-addr
+identity          located-at           location
+indicator         indicates            attack-pattern campaign infrastructure intrusion-set malware threat-actor tool
+indicator         based-on             observed-data
+infrastructure    communicates-with    infrastructure ipv4-addr ipv6-addr domain-name url
+infrastructure    consists-of          infrastructure observed-data sco
+infrastructure    controls             infrastructure malware
+infrastructure    delivers             malware
+infrastructure    has                  vulnerability
+infrastructure    hosts                tool malware
+infrastructure    located-at           location
+infrastructure    uses                 infrastructure
+intrusion-set     attributed-to        threat-actor
+intrusion-set     compromises          infrastructure
+intrusion-set     hosts                infrastructure
+intrusion-set     owns                 infrastructure
+intrusion-set     originates-from      location
+intrusion-set     targets              identity location vulnerability
+intrusion-set     uses                 attack-pattern infrastructure malware tool
+ipv4-addr         belongs-to           autonomous-system
+ipv4-addr         resolves-to          mac-addr
+ipv6-addr         belongs-to           autonomous-system
+ipv6-addr         resolves-to          mac-addr
+malware           authored-by          threat-actor intrusion-set
+malware           beacons-to           infrastructure
+malware           exfiltrates-to       infrastructure
+malware           communicates-with    ipv4-addr ipv6-addr domain-name url
+malware           controls             malware
+malware           downloads            malware tool file
+malware           drops                malware tool file
+malware           exploits             vulnerability
+malware           originates-from      location
+malware           targets              identity infrastructure location vulnerability
+malware           uses                 attack-pattern infrastructure malware tool
+malware           variant-of           malware
+malware-analysis  characterizes        malware
+malware-analysis  av-analysis-of       malware
+malware-analysis  static-analysis-of   malware
+malware-analysis  dynamic-analysis-of  malware
+threat-actor      attributed-to        identity
+threat-actor      compromises          infrastructure
+threat-actor      hosts                infrastructure
+threat-actor      owns                 infrastructure
+threat-actor      impersonates         identity
+threat-actor      located-at           location
+threat-actor      targets              identity location vulnerability
+threat-actor      uses                 attack-pattern infrastructure malware tool
+tool              delivers             malware
+tool              drops                malware
+tool              has                  vulnerability
+tool              targets              identity infrastructure location vulnerability
+tool              uses                 infrastructure
+`
 
 func sighting() objectType {
 	return objectType{name: "sighting", kind: sro, table: table{

@@ -1,6 +1,10 @@
 package stix
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // This file has the types of values of STIX 2.1 §2 as checks.
 
@@ -11,7 +15,7 @@ import "strconv"
 func anything(c *checker, v Value) {
 	for i := v.i; i < v.node().next; i++ {
 		n := &v.d.nodes[i]
-		clause, message := "", ""
+		var clause, message string
 		switch {
 		case n.kind == Null:
 			clause, message = "STIX 2.1 §2", "null is no value of STIX; leave the property out"
@@ -321,31 +325,19 @@ func ownID(c *checker, v Value) {
 // A target is what an identifier may refer to.
 type target struct {
 	names []string // types by name
-	kinds []kind   // or all of a kind
-	but   []string // but not these
-	what  string
+	kinds []kind   // or all of some kinds
+	but   []string // without these
+	what  string   // for people
 }
 
 // allows reports whether an object of that type may be referred to. A type
 // that the standard does not define may be of any kind.
 func (t *target) allows(types *catalog, name []byte) bool {
-	for _, n := range t.names {
-		if n == string(name) {
-			return true
-		}
-	}
 	if len(t.kinds) == 0 {
-		return false
+		return slices.Contains(t.names, string(name))
 	}
 	k := types.named(name).kind
-	allowed := k == custom && string(name) != "bundle"
-	for _, want := range t.kinds {
-		allowed = allowed || k == want
-	}
-	for _, n := range t.but {
-		allowed = allowed && n != string(name)
-	}
-	return allowed
+	return (slices.Contains(t.kinds, k) || k == custom && string(name) != "bundle") && !slices.Contains(t.but, string(name))
 }
 
 // ref takes identifiers of objects of the given types; in the deprecated
@@ -362,15 +354,11 @@ func objectRef(names ...string) check {
 
 // an names some types for people.
 func an(names []string) string {
-	s := names[0]
-	for i, n := range names[1:] {
-		if i == len(names)-2 {
-			s += " or " + n
-		} else {
-			s += ", " + n
-		}
+	last := len(names) - 1
+	if last == 0 {
+		return "an object of type " + names[0]
 	}
-	return "an object of type " + s
+	return "an object of type " + strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 func (t target) check() check {

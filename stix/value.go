@@ -145,7 +145,7 @@ func (v Value) isEmpty() bool {
 
 // isInteger reports whether v is a number without a decimal point and exponent.
 func (v Value) isInteger() bool {
-	return v.Kind() == Number && bytes.IndexAny(v.Raw(), ".eE") < 0
+	return v.Kind() == Number && !bytes.ContainsAny(v.Raw(), ".eE")
 }
 
 // Float returns a number's value.

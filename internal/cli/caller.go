@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,13 +13,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"tocsin"
+	"tocsin/internal/outbound"
 )
 
 // hubFlags say which hub a command talks to, and as whom. A token is never a
@@ -27,6 +28,7 @@ type hubFlags struct {
 	hub       string
 	tokenFile string
 	purpose   string
+	caFile    string
 }
 
 const defaultHub = "http://127.0.0.1:8080"
@@ -34,6 +36,7 @@ const defaultHub = "http://127.0.0.1:8080"
 func (h *hubFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&h.hub, "hub", "", "address of the hub (TOCSIN_HUB; "+defaultHub+" without it)")
 	c.Flags().StringVar(&h.tokenFile, "token-file", "", "file that holds your token (TOCSIN_TOKEN holds the token itself; else 'token' in the configuration folder)")
+	c.Flags().StringVar(&h.caFile, "ca-file", "", "PEM file with a private authority that vouches for the hub")
 }
 
 // addPurpose is for commands that read: looking leaves a trace.
@@ -66,11 +69,15 @@ func (a *app) connect(h hubFlags) (*caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &caller{base: base, token: token, purpose: h.purpose, http: &http.Client{CheckRedirect: noRedirect}}, nil
+	door, err := outbound.New(outbound.Options{Only: base, CAFile: h.caFile, Timeout: callTime})
+	if err != nil {
+		return nil, fmt.Errorf("outbound: %w", err)
+	}
+	return &caller{base: base, token: token, purpose: h.purpose, http: door}, nil
 }
 
-// noRedirect keeps the token from being sent to where a hub points.
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+// callTime bounds one call: 8 MiB over a slow line take a while.
+const callTime = 5 * time.Minute
 
 func loopback(host string) bool {
 	if host == "localhost" {
@@ -139,26 +146,11 @@ const mostTries = 6
 // call makes a call and decodes its answer, unless into is nil; a *[]byte takes
 // the answer as it is.
 func (h *caller) call(ctx context.Context, r request, into any) error {
-	for try := 1; ; try++ {
-		wait, err := h.once(ctx, r, into)
-		if err == nil || !r.again || wait == 0 || try == mostTries {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait * time.Duration(try)):
-		}
-	}
-}
-
-// once makes a call. When trying again may help, wait says when.
-func (h *caller) once(ctx context.Context, r request, into any) (wait time.Duration, err error) {
 	u := h.base.JoinPath("api", "v1", r.path)
 	u.RawQuery = r.query.Encode()
 	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), bytes.NewReader(r.body))
 	if err != nil {
-		return 0, fmt.Errorf("request: %w", err)
+		return fmt.Errorf("request: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+h.token)
 	if h.purpose != "" {
@@ -167,54 +159,49 @@ func (h *caller) once(ctx context.Context, r request, into any) (wait time.Durat
 	if r.kind != "" {
 		req.Header.Set("Content-Type", r.kind)
 	}
-	res, err := h.http.Do(req)
+	tries := 1
+	if r.again {
+		tries = mostTries
+	}
+	res, err := outbound.Do(h.http, req, tries)
 	if err != nil {
-		if ctx.Err() != nil {
-			return 0, ctx.Err()
-		}
-		return time.Second, h.unreachable(err)
+		return h.unreachable(err)
 	}
 	defer func() { _ = res.Body.Close() }() // read to its end, or given up
-	text, err := io.ReadAll(io.LimitReader(res.Body, mostAnswer+1))
-	if err != nil || len(text) > mostAnswer {
-		return time.Second, &failure{code: ExitFault, what: "the hub's answer broke off", where: h.base.String(), err: err}
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return h.unreachable(outbound.Explain(err))
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
-		return retryAfter(res), h.refusal(res.StatusCode, text)
+		return h.refusal(res.StatusCode, text)
 	}
-	if raw, ok := into.(*[]byte); ok {
-		*raw = text
-		return 0, nil
-	}
-	if into != nil {
+	switch to := into.(type) {
+	case nil:
+	case *[]byte:
+		*to = text
+	default:
 		if err := json.Unmarshal(text, into); err != nil {
-			return 0, &failure{code: ExitFault, what: "this does not answer like a hub", where: h.base.String(), next: "check the address"}
+			return h.stranger("")
 		}
 	}
-	return 0, nil
+	return nil
 }
 
+// unreachable says which hub it was that did not answer.
 func (h *caller) unreachable(err error) error {
-	cause := err
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		cause = u.Err
+	e, ok := errors.AsType[*tocsin.Error](err)
+	if !ok { // the context's
+		return err
 	}
 	return &failure{
-		code: ExitFault, what: "the hub cannot be reached", where: h.base.String(),
-		next: "is it running, and is this its address? --hub or TOCSIN_HUB names another; 'tocsin serve' runs one here", err: cause,
+		code: ExitFault, what: e.Message, where: h.base.String(),
+		next: e.Hint + " --hub or TOCSIN_HUB names another; 'tocsin serve' runs one here",
 	}
 }
 
-// retryAfter returns when the hub wants to be asked again; 0 when that would
-// not help.
-func retryAfter(res *http.Response) time.Duration {
-	if res.StatusCode != http.StatusTooManyRequests && res.StatusCode < http.StatusInternalServerError {
-		return 0
-	}
-	if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && s >= 0 && s <= 60 {
-		return max(time.Duration(s)*time.Second, 100*time.Millisecond)
-	}
-	return time.Second
+// stranger says that what answers is no hub.
+func (h *caller) stranger(why string) error {
+	return &failure{code: ExitFault, what: "this does not answer like a hub" + why, where: h.base.String(), next: "check the address"}
 }
 
 // A problem is the hub's refusal (RFC 9457).
@@ -233,7 +220,7 @@ type problem struct {
 func (h *caller) refusal(status int, text []byte) error {
 	var p problem
 	if err := json.Unmarshal(text, &p); err != nil || p.Title == "" {
-		return &failure{code: ExitFault, what: "this does not answer like a hub: " + http.StatusText(status), where: h.base.String(), next: "check the address"}
+		return h.stranger(": " + http.StatusText(status))
 	}
 	if p.ID != "" {
 		return &failure{code: ExitFault, what: "the hub had an internal error", where: "error " + p.ID, next: "tell the hub's operator this id; the cause is in the hub's log"}
@@ -243,40 +230,9 @@ func (h *caller) refusal(status int, text []byte) error {
 	}
 	var all []error
 	for _, e := range p.Errors {
-		all = append(all, &tocsin.Error{Kind: kindOf(orStatus(e.Status, status)), At: e.At, Clause: e.Clause, Message: orElse(e.Detail, e.Title), Hint: e.Hint})
+		all = append(all, &tocsin.Error{Kind: outbound.KindOf(cmp.Or(e.Status, status)), At: e.At, Clause: e.Clause, Message: orElse(e.Detail, e.Title), Hint: e.Hint})
 	}
 	return errors.Join(all...)
-}
-
-func orStatus(status, otherwise int) int {
-	if status == 0 {
-		return otherwise
-	}
-	return status
-}
-
-// kindOf is the kind of refusal that a status stands for.
-func kindOf(status int) tocsin.Kind {
-	switch status {
-	case http.StatusUnauthorized:
-		return tocsin.Unauthenticated
-	case http.StatusForbidden:
-		return tocsin.Forbidden
-	case http.StatusNotFound:
-		return tocsin.NotFound
-	case http.StatusConflict:
-		return tocsin.Conflict
-	case http.StatusRequestEntityTooLarge:
-		return tocsin.TooLarge
-	case http.StatusUnprocessableEntity:
-		return tocsin.Invalid
-	case http.StatusTooManyRequests:
-		return tocsin.TooMany
-	}
-	if status >= http.StatusInternalServerError {
-		return tocsin.Busy
-	}
-	return tocsin.Malformed
 }
 
 // me is who the hub takes the caller for.

@@ -89,7 +89,7 @@ Exit codes: 0 done; 1 the answer is no; 2 the call was wrong; 3 a fault.`,
 		&cobra.Group{ID: groupRun, Title: "Run a hub:"},
 	)
 	root.AddCommand(
-		a.submit(),
+		a.submit(), a.pull(),
 		a.validate(), a.minimize(), a.verify(),
 		a.serve(), a.apply(), a.organization(), a.user(), a.token(), a.community(), a.collection(),
 		a.version(),

@@ -135,11 +135,8 @@ func pass(g *minimize.Gate, raw [][]byte) (gated, error) {
 }
 
 // original returns an object as it was before the gate; absent when the gate
-// left it alone.
+// found nothing in it.
 func (g *gated) original(o minimize.Object) stix.Value {
-	if o.Original() == "" {
-		return stix.Value{}
-	}
 	if v, ok := g.before[o.Original()+" "+o.Version()]; ok {
 		return v
 	}
@@ -199,31 +196,69 @@ func differences(before, after stix.Value, pointer string) (found []difference) 
 	return []difference{{pointer, string(before.Raw()), string(after.Raw())}}
 }
 
-// showDifferences prints how the gate changed one object.
-func (a *app) showDifferences(id string, changes []difference) {
-	a.say("  %s", a.out(bold, safe(id)))
-	for _, d := range changes {
-		a.say("    %s", a.out(faint, safe(d.at)))
-		a.say("    %s", a.out(red, "- "+cut(d.before, a.Width-8)))
-		if d.after != "" {
-			a.say("    %s", a.out(green, "+ "+cut(d.after, a.Width-8)))
+// showChanged prints how the gate changed objects, at most so many of them, and
+// returns how many it changed and how many changed with them, because they
+// refer to one that has a new id.
+func (a *app) showChanged(g *gated, most int) (changed, followed int) {
+	for _, o := range g.objects {
+		if o.Original() == "" {
+			continue
+		}
+		before := g.original(o)
+		var places []difference
+		if before.Exists() {
+			places = differences(before, o.Value(), "")
+		}
+		if len(places) == 0 {
+			followed++
+			continue
+		}
+		if changed++; changed > most {
+			continue
+		}
+		a.say("  %s", a.out(bold, safe(o.Original())))
+		for _, d := range places {
+			old, masked := around(d.before, d.after, a.Width-8)
+			a.say("    %s", a.out(faint, safe(d.at)))
+			a.say("    %s", a.out(red, "- "+old))
+			if d.after != "" {
+				a.say("    %s", a.out(green, "+ "+masked))
+			}
 		}
 	}
+	return changed, followed
 }
 
-// cut shortens a text for one line.
-func cut(text string, width int) string {
-	text = printable([]byte(strings.Join(strings.Fields(text), " ")))
-	if r := []rune(text); len(r) > max(width, 40) {
-		return string(r[:max(width, 40)-1]) + "…"
+// around shortens two texts for one line each, so that the place where they
+// begin to differ can be seen.
+func around(before, after string, width int) (string, string) {
+	width = max(width, 40)
+	b, c := []rune(printable([]byte(before))), []rune(printable([]byte(after)))
+	same := 0
+	for same < min(len(b), len(c)) && b[same] == c[same] {
+		same++
 	}
-	return text
+	from := 0
+	if after != "" && max(len(b), len(c)) > width {
+		from = max(0, same-width/3)
+	}
+	cut := func(r []rune) string {
+		lead, trail := "", ""
+		if from > 0 {
+			lead = "…"
+		}
+		r = r[min(from, len(r)):]
+		if len(r) > width-2 {
+			r, trail = r[:width-2], "…"
+		}
+		return lead + string(r) + trail
+	}
+	return cut(b), cut(c)
 }
 
 // gathered is what files hold.
 type gathered struct {
 	raw    [][]byte // objects that are JSON, definitions and identities first
-	first  int      // how many of them are definitions and identities
 	broken []fault  // the rest
 }
 
@@ -250,19 +285,23 @@ func (a *app) gather(ctx context.Context, names []string) (gathered, error) {
 		if size += len(p.raw) + 1; size > mostBytes-64 || len(rest)+len(g.raw) == mostObjects {
 			return usage("this is too much to look at together: more than 1 GiB or 5,000,000 objects", "share it in parts")
 		}
-		switch v.Get("type").Text() {
-		case "marking-definition", "extension-definition", "identity":
+		switch kind := v.Get("type").Text(); {
+		case kind == "bundle": // an empty one: one with objects was taken apart
+		case explains(kind):
 			g.raw = append(g.raw, bytes.Clone(p.raw))
-		case "bundle": // an empty one: one with objects was taken apart
 		default:
 			rest = append(rest, bytes.Clone(p.raw))
 		}
 		return nil
-	})
-	g.first = len(g.raw)
+	}, func(*input) {})
 	g.raw = append(g.raw, rest...)
 	if err == nil && len(g.raw) == 0 {
 		return gathered{}, &failure{code: ExitUsage, what: "there is no STIX object in " + strings.Join(names, ", "), next: "tocsin validate says what is wrong"}
 	}
 	return g, err
+}
+
+// explains reports whether other objects mean less without those of this type.
+func explains(kind string) bool {
+	return kind == "marking-definition" || kind == "extension-definition" || kind == "identity"
 }

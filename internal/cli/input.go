@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 )
 
@@ -86,9 +87,9 @@ func fileError(name string, err error) error {
 	return f
 }
 
-// pieces calls f with every object of the named files, in order, and shows
-// progress. The shell of a bundle comes after its objects.
-func (a *app) pieces(ctx context.Context, verb string, names []string, f func(in *input, p piece) error) error {
+// pieces calls f with every object of the named files, in order, then done with
+// the file, and shows progress. The shell of a bundle comes after its objects.
+func (a *app) pieces(ctx context.Context, verb string, names []string, f func(in *input, p piece) error, done func(in *input)) error {
 	var total int64
 	for _, name := range names {
 		if info, err := os.Stat(name); err == nil {
@@ -103,20 +104,9 @@ func (a *app) pieces(ctx context.Context, verb string, names []string, f func(in
 		if err != nil {
 			return err
 		}
-		s := newSplitter(in.r)
-		for {
-			if err := ctx.Err(); err != nil {
-				in.close()
-				return err //nolint:wrapcheck // told apart by the caller
-			}
-			p, err := s.next()
-			if errors.Is(err, io.EOF) {
-				break
-			}
+		for p, err := range in.pieces(ctx) {
 			if err == nil {
 				err = f(in, p)
-			} else {
-				err = in.broken(err, s)
 			}
 			if err != nil {
 				in.close()
@@ -129,8 +119,32 @@ func (a *app) pieces(ctx context.Context, verb string, names []string, f func(in
 		}
 		before += in.read.n
 		in.close()
+		bar.end()
+		done(in)
 	}
 	return nil
+}
+
+// pieces yields what is in the input, until its end, a fault, or the end of the
+// context.
+func (in *input) pieces(ctx context.Context) iter.Seq2[piece, error] {
+	return func(yield func(piece, error) bool) {
+		for s := newSplitter(in.r); ; {
+			p, err := s.next()
+			switch {
+			case errors.Is(err, io.EOF):
+				return
+			case ctx.Err() != nil:
+				yield(piece{}, ctx.Err())
+				return
+			case err != nil:
+				yield(piece{}, in.broken(err, s))
+				return
+			case !yield(p, nil):
+				return
+			}
+		}
+	}
 }
 
 // maxLine bounds one line of --jsonl input, in bytes.

@@ -61,7 +61,7 @@ func excerpt(text []byte, at, width int) (line string, column int) {
 	return before + after, utf8.RuneCountInString(before)
 }
 
-// printable makes a part of a line one column a character.
+// printable makes text fit for one line, of one column a character.
 func printable(b []byte) string {
-	return safe(strings.NewReplacer("\t", " ", "\r", "").Replace(strings.ToValidUTF8(string(b), "?")))
+	return safe(strings.NewReplacer("\t", " ", "\n", " ", "\r", "").Replace(strings.ToValidUTF8(string(b), "?")))
 }

@@ -128,21 +128,16 @@ func (a *app) minimizeFiles(ctx context.Context, g *minimize.Gate, names []strin
 			"findings": notNil(out.findings), "rules": out.rules, "errors": append(in.broken, rejections(out.rejected)...),
 		})
 	}
-	for _, o := range out.objects {
-		if before := out.original(o); before.Exists() {
-			a.showDifferences(o.Original(), differences(before, o.Value(), ""))
-		}
-	}
+	changed, followed := a.showChanged(&out, mostObjects)
 	dropped := a.showDropped(&out)
-	changed := countChanged(out.objects)
 	a.showRejected(append(in.broken, rejections(out.rejected)...), 5)
-	switch {
-	case changed == 0 && dropped == 0:
+	if changed+dropped == 0 {
 		a.say("%s nothing has to be removed from %s", a.out(green, "✓"), count(len(out.objects), "object"))
-	default:
-		a.say("%s of %s would be changed, %s left out (rules %s)", grouped(changed), count(len(in.raw), "object"), grouped(dropped), out.rules)
-		a.table([]string{"REMOVED", "HOW", "RULE", "WHY"}, summarizeFindings(out.findings))
+		return nil
 	}
+	a.say("%s of %s would be changed, %s left out; %s more follow because they refer to those", grouped(changed), count(len(in.raw), "object"), grouped(dropped), grouped(followed))
+	a.say("by the rules %s\n", out.rules)
+	a.table([]string{"REMOVED", "HOW", "RULE", "WHY"}, summarizeFindings(out.findings))
 	return nil
 }
 
@@ -164,15 +159,6 @@ func (a *app) showDropped(g *gated) (dropped int) {
 		}
 	}
 	return dropped
-}
-
-func countChanged(objects []minimize.Object) (n int) {
-	for _, o := range objects {
-		if o.Original() != "" {
-			n++
-		}
-	}
-	return n
 }
 
 // summarizeFindings counts findings by what they are, for a table.

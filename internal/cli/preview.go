@@ -87,16 +87,12 @@ func (a *app) preview(r *shared, out *gated) {
 	a.showRejected(r.Invalid, 5)
 
 	a.say("\n%s", a.out(bold, "What is removed before: "+orElse(removedInShort(r.Findings), "nothing; there is nothing to remove")))
-	shown := 0
-	for _, o := range out.objects {
-		if before := out.original(o); before.Exists() {
-			if shown++; shown <= shownChanges {
-				a.showDifferences(o.Original(), differences(before, o.Value(), ""))
-			}
-		}
+	changed, followed := a.showChanged(out, shownChanges)
+	if changed > shownChanges {
+		a.say("  … and %s more; 'tocsin minimize' shows all", grouped(changed-shownChanges))
 	}
-	if shown > shownChanges {
-		a.say("  … and %s more changed; 'tocsin minimize' shows all", grouped(shown-shownChanges))
+	if followed > 0 {
+		a.say("  %s changed with them, because they refer to them", count(followed, "object"))
 	}
 	a.showDropped(out)
 

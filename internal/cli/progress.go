@@ -15,6 +15,7 @@ type progress struct {
 	total int64  // 0 when it is not known
 	began time.Time
 	shown time.Time
+	drawn bool
 	done  int64
 	count int64 // things done, when done counts bytes
 }
@@ -32,7 +33,7 @@ func (a *app) progress(verb, unit string, total int64) *progress {
 func (p *progress) at(done, count int64) {
 	p.done, p.count = done, count
 	if now := time.Now(); p.a.StderrTerminal && now.Sub(p.shown) >= progressEvery {
-		p.shown = now
+		p.shown, p.drawn = now, true
 		fmt.Fprint(p.a.Stderr, "\r\x1b[K"+p.line(now))
 	}
 }
@@ -62,7 +63,8 @@ func (p *progress) line(now time.Time) string {
 
 // end takes the bar away.
 func (p *progress) end() {
-	if p.a.StderrTerminal && !p.shown.Equal(p.began) {
+	if p.a.StderrTerminal && p.drawn {
+		p.drawn = false
 		fmt.Fprint(p.a.Stderr, "\r\x1b[K")
 	}
 }

@@ -42,7 +42,7 @@ func TestTextSplitsIntoObjects(t *testing.T) {
 		"nothing":              {" \n", nil},
 		"an object":            {`{"id": "a"}`, []string{`1:1 {"id": "a"}`}},
 		"lines":                {"{}\n{\"a\":1}\n", []string{"1:1 {}", `2:1 {"a":1}`}},
-		"a bundle":             {"{\"type\":\"bundle\",\n \"objects\": [{\"a\":[1,{}]},\n  {} ] }", []string{`/objects/0 2:14 {"a":[1,{}]}`, "/objects/1 3:3 {}", "shell 1:1 {\"type\":\"bundle\",\n \"objects\": []}"}},
+		"a bundle":             {"{\"type\":\"bundle\",\n \"objects\": [{\"a\":[1,{}]},\n  {} ] }", []string{`/objects/0 2:14 {"a":[1,{}]}`, "/objects/1 3:3 {}", "shell 1:1 {\"type\":\"bundle\",\n \"objects\": [] }"}},
 		"an empty bundle":      {`{"objects":[ ],"more":false}`, []string{`shell 1:1 {"objects":[],"more":false}`}},
 		"two bundles":          {`{"objects":[1]}{"objects":[2]}`, []string{"/objects/0 1:13 1", `shell 1:1 {"objects":[]}`, "/objects/0 1:28 2", `shell 1:16 {"objects":[]}`}},
 		"brackets in strings":  {`{"objects":["]\"}",{"x":"["}]}`, []string{`/objects/0 1:13 "]\"}"`, `/objects/1 1:20 {"x":"["}`, `shell 1:1 {"objects":[]}`}},

@@ -249,11 +249,6 @@ func (a *app) share(ctx context.Context, h *caller, o submitFlags, objects []min
 	return nil
 }
 
-// explains reports whether other objects mean less without those of this type.
-func explains(kind string) bool {
-	return kind == "marking-definition" || kind == "extension-definition" || kind == "identity"
-}
-
 // batches cuts objects into bodies of requests, each with the number of its
 // objects.
 func batches(objects []minimize.Object) (cut []batch) {
@@ -361,7 +356,7 @@ func (s *sender) send(ctx context.Context, b batch) error {
 // keep saves the receipt of a submission and returns its file's name.
 func (s *sender) keep(ctx context.Context, id string) (string, error) {
 	if !plainName(id) {
-		return "", &failure{code: ExitFault, what: "this does not answer like a hub", where: s.h.base.String()}
+		return "", s.h.stranger("")
 	}
 	var text []byte
 	if err := s.h.call(ctx, request{method: http.MethodGet, path: "submissions/" + id + "/receipt/", again: true}, &text); err != nil {
@@ -390,11 +385,10 @@ func (a *app) summarizeShared(r *shared, receipts string, bar *progress) {
 			a.say("    %s", safe(f.Hint))
 		}
 	}
-	took := time.Since(bar.began).Round(10 * time.Millisecond)
+	took := time.Since(bar.began).Round(time.Millisecond)
 	a.say("%s %s shared in %s (%s/s): %s new, %s there before", a.out(green, "✓"),
 		count(r.New+r.Known, "object"), took, grouped(bar.rate()), grouped(r.New), grouped(r.Known))
 	if n := len(r.Submissions); n > 0 {
 		a.say("  %s in %s; 'tocsin verify' checks them offline", count(n, "receipt"), safe(receipts))
 	}
 }
-

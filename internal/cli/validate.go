@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,13 +27,17 @@ type fault struct {
 
 // A validated is what is to say about one file.
 type validated struct {
-	File     string  `json:"file"`
-	Valid    bool    `json:"valid"`
-	Objects  int     `json:"objects"`
-	Invalid  int     `json:"invalid"` // objects with errors
-	Errors   []fault `json:"errors"`
-	Warnings []fault `json:"warnings"`
-	MoreOf   int     `json:"left_out,omitempty"` // errors and warnings that were counted but left out
+	File         string  `json:"file"`
+	Valid        bool    `json:"valid"`
+	Objects      int     `json:"objects"`
+	Invalid      int     `json:"invalid"` // objects with errors
+	Errors       []fault `json:"errors"`  // the first 10,000
+	Warnings     []fault `json:"warnings"`
+	ErrorCount   int     `json:"error_count"`
+	WarningCount int     `json:"warning_count"`
+
+	bundles int // and envelopes
+	shown   int // problems that were counted for being shown to a person
 }
 
 // mostFaults bounds the report of one file.
@@ -77,56 +82,47 @@ the exit code is 0 when all lines were answered.`,
 type validateFlags struct{ jsonl, warnings, all bool }
 
 func (a *app) validateFiles(ctx context.Context, names []string, o validateFlags) error {
-	results := make([]*validated, 0, len(names))
-	byName := map[string]*validated{}
-	shown := map[*validated]int{}
-	most := 20
-	if o.all {
-		most = mostFaults
-	}
+	var results []*validated
+	newResult := func() *validated { return &validated{Valid: true, Errors: []fault{}, Warnings: []fault{}} }
+	valid, r := true, newResult()
 	err := a.pieces(ctx, "checking", names, func(in *input, p piece) error {
-		r := byName[in.name]
-		if r == nil {
-			r = &validated{File: in.name, Valid: true, Errors: []fault{}, Warnings: []fault{}}
-			byName[in.name] = r
-			results = append(results, r)
-		}
+		r.File = in.name
 		wrong, should := r.add(p)
 		if a.json {
+			r.keep(&r.Errors, p, wrong)
+			r.keep(&r.Warnings, p, should)
 			return nil
 		}
 		if o.warnings {
 			wrong = append(wrong, should...)
 		}
 		for _, f := range wrong {
-			if shown[r]++; shown[r] <= most {
+			if r.shown++; o.all || r.shown <= mostShown {
+				f.place(p)
 				a.showFault(r.File, p, f)
 			}
 		}
 		return nil
+	}, func(in *input) {
+		r.File = in.name
+		if r.Objects+r.bundles == 0 {
+			r.Valid = false
+			r.ErrorCount++
+			r.Errors = append(r.Errors, fault{Clause: "STIX 2.1 §8", Message: "there is nothing in it"})
+		}
+		if valid = valid && r.Valid; !a.json {
+			a.summarize(r, o)
+		}
+		results = append(results, r)
+		r = newResult()
 	})
 	if err != nil {
 		return err
-	}
-	valid := true
-	for _, r := range results {
-		if r.Objects == 0 {
-			r.Valid = false
-			r.Errors = append(r.Errors, fault{Clause: "STIX 2.1 §8", Message: "there is no object in it"})
-		}
-		valid = valid && r.Valid
 	}
 	if a.json {
 		if err := a.writeJSON(map[string]any{"valid": valid, "files": results}); err != nil {
 			return err
 		}
-	} else {
-		for _, r := range results {
-			a.summarize(r, shown[r]-most, o)
-		}
-	}
-	if len(results) == 0 {
-		return &failure{code: ExitNo, what: "there is nothing in it", where: strings.Join(names, ", ")}
 	}
 	if !valid {
 		return errNo
@@ -134,38 +130,56 @@ func (a *app) validateFiles(ctx context.Context, names []string, o validateFlags
 	return nil
 }
 
-// add checks a piece of the file and adds what is wrong with it.
+// mostShown is how many problems of a file are shown to a person who did not
+// ask for all.
+const mostShown = 20
+
+// add checks a piece of the file, counts, and returns what is wrong with it.
 func (r *validated) add(p piece) (wrong, should []fault) {
-	if p.shell {
-		wrong = checkShell(p.raw)
-	} else {
-		wrong, should = checkObject(p.raw)
+	root, err := stix.Parse(p.raw, stix.Limits{})
+	switch {
+	case err != nil && p.shell:
+		wrong = []fault{syntaxFault(err)}
+		r.bundles++
+	case err != nil:
+		wrong = []fault{syntaxFault(err)}
+		r.Objects++
+		r.Invalid++
+	case p.shell || root.Get("type").Is("bundle"):
+		wrong = checkContainer(root)
+		r.bundles++
+	default:
+		wrong, should = checkValue(root, "")
 		r.Objects++
 		if len(wrong) > 0 {
 			r.Invalid++
 		}
 	}
-	for _, list := range [][]fault{wrong, should} {
-		for i := range list {
-			f := &list[i]
-			at := locate(p.raw, f.At)
-			f.Line, f.Column = p.line, p.column+at
-			if lines := strings.Count(string(p.raw[:at]), "\n"); lines > 0 {
-				f.Line, f.Column = p.line+lines, at-strings.LastIndexByte(string(p.raw[:at]), '\n')
-			}
-			f.At = p.pointer + f.At
-		}
-	}
 	r.Valid = r.Valid && len(wrong) == 0
-	r.keep(&r.Errors, wrong)
-	r.keep(&r.Warnings, should)
+	r.ErrorCount += len(wrong)
+	r.WarningCount += len(should)
 	return wrong, should
 }
 
-func (r *validated) keep(list *[]fault, more []fault) {
-	room := min(max(0, mostFaults-len(*list)), len(more))
-	*list = append(*list, more[:room]...)
-	r.MoreOf += len(more) - room
+// keep adds faults of a piece to a list, as long as there is room.
+func (r *validated) keep(list *[]fault, p piece, more []fault) {
+	for _, f := range more {
+		if len(*list) == mostFaults {
+			return
+		}
+		f.place(p)
+		*list = append(*list, f)
+	}
+}
+
+// place says where in the file the fault is: it was found in a piece of it.
+func (f *fault) place(p piece) {
+	at := locate(p.raw, f.At)
+	f.Line, f.Column = p.line, p.column+at
+	if line := bytes.Count(p.raw[:at], []byte("\n")); line > 0 {
+		f.Line, f.Column = p.line+line, at-bytes.LastIndexByte(p.raw[:at], '\n')
+	}
+	f.At = p.pointer + f.At
 }
 
 // checkLine checks one text: an object, a bundle or an envelope.
@@ -194,17 +208,6 @@ func checkText(text []byte) (wrong, should []fault) {
 			wrong, should = append(wrong, w...), append(should, s...)
 		}
 		return wrong, should
-	}
-	return checkValue(root, "")
-}
-
-func checkObject(text []byte) (wrong, should []fault) {
-	root, err := stix.Parse(text, stix.Limits{})
-	if err != nil {
-		return []fault{syntaxFault(err)}, nil
-	}
-	if root.Get("type").Is("bundle") {
-		return checkContainer(root), nil
 	}
 	return checkValue(root, "")
 }
@@ -266,20 +269,22 @@ func (a *app) showFault(file string, p piece, f fault) {
 	a.say("           │ %s%s", strings.Repeat(" ", caret), a.out(red, "^"))
 }
 
-func (a *app) summarize(r *validated, left int, o validateFlags) {
-	if left > 0 {
-		a.say("%s: %s more; --all shows them", safe(r.File), count(left, "problem"))
+func (a *app) summarize(r *validated, o validateFlags) {
+	if left := r.shown - mostShown; left > 0 && !o.all {
+		a.say("… and %s more in %s; --all shows them", count(left, "problem"), safe(r.File))
 	}
 	warnings := ""
-	if n := len(r.Warnings); n > 0 {
-		warnings = ", " + count(n, "warning")
+	if r.WarningCount > 0 {
+		warnings = ", " + count(r.WarningCount, "warning")
 		if !o.warnings {
 			warnings += " (--warnings shows them)"
 		}
 	}
 	switch {
-	case r.Objects == 0:
-		a.say("%s %s: there is no STIX object in it", a.out(red, "✗"), safe(r.File))
+	case r.Objects+r.bundles == 0:
+		a.say("%s %s: there is nothing in it", a.out(red, "✗"), safe(r.File))
+	case r.Objects == 0 && r.Valid:
+		a.say("%s %s: an empty bundle, valid STIX 2.1", a.out(green, "✓"), safe(r.File))
 	case r.Valid:
 		a.say("%s %s: %s, valid STIX 2.1%s", a.out(green, "✓"), safe(r.File), count(r.Objects, "object"), warnings)
 	case r.Invalid == 0:

@@ -80,10 +80,13 @@ func readKeys(given []string) ([]string, error) {
 			}
 			continue
 		}
-		if strings.Count(k, "+") < 2 {
+		vkeys = append(vkeys, k)
+	}
+	for _, k := range vkeys {
+		// Checking nothing against it tells whether it is a key at all.
+		if _, err := receipt.OpenCheckpoint(nil, k); err != nil && strings.HasPrefix(err.Error(), "keys: ") {
 			return nil, &failure{code: ExitUsage, what: "this is neither a verifier key nor a file that holds one", where: k, next: "a key looks like NAME+12345678+AQ…; copy it whole"}
 		}
-		vkeys = append(vkeys, k)
 	}
 	return vkeys, nil
 }
@@ -281,15 +284,30 @@ func (a *app) showProven(p *proven) {
 	} else {
 		line("statement", "%s: %s", p.Kind, p.Statement)
 	}
-	for _, m := range p.Objects {
+	a.showMatched(p.Objects)
+	if p.submission != nil && len(p.Objects) == 0 {
+		line("not shown", "what the objects say: the receipt holds only their hashes; --object FILE compares")
+	}
+}
+
+// mostMatched is how many objects that are in a receipt, and how many that are
+// not, a person is shown.
+const mostMatched = 10
+
+func (a *app) showMatched(objects []matched) {
+	shown := map[bool]int{}
+	for _, m := range objects {
+		if shown[m.Proven]++; shown[m.Proven] > mostMatched {
+			continue
+		}
 		if m.Proven {
 			a.say("    %s %s is in it, byte for byte", a.out(green, "✓"), safe(m.ID))
 		} else {
 			a.say("    %s %s is not proven: %s", a.out(red, "✗"), safe(orElse(m.ID, "an object")), m.Why)
 		}
 	}
-	if p.submission != nil && len(p.Objects) == 0 {
-		line("not shown", "what the objects say: the receipt holds only their hashes; --object FILE compares")
+	if len(objects) > mostMatched {
+		a.say("    in all, %s of %s are in it", grouped(shown[true]), count(len(objects), "object"))
 	}
 }
 

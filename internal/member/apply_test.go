@@ -18,7 +18,7 @@ func TestDocumentsAreRefusedWithTheLine(t *testing.T) {
 		"two documents":         {"organizations: []\n---\ncommunities: []\n", "neither"},
 		"an alias":              {"organizations: &a []\ncommunities: *a\n", "anchors"},
 		"unknown key":           {"organizations:\n  - name: a\n    titel: x\n", "an unknown key stands here (line 3) at /organizations/0; known keys are name, title, kind"},
-		"unknown key at top":    {"\norganisations: []\n", "(line 2)"},
+		"unknown key at top":    {"\norganization: []\n", "(line 2)"},
 		"unknown key in a list": {"communities:\n- name: a\n  members:\n  - organization: b\n    rolle: reader\n    role: reader\n", "(line 5) at /communities/0/members/0"},
 		"key twice":             {"organizations:\n- name: a\n  name: b\n", "twice (line 3)"},
 		"text for a list":       {"organizations: all\n", "a list was expected (line 1) at /organizations"},
@@ -66,7 +66,7 @@ func TestJSONIsADocumentToo(t *testing.T) {
 	if err != nil || len(n.Organizations) != 1 || n.Organizations[0].Title != "bell 🔔" {
 		t.Errorf("ParseNetwork = %+v, %v", n, err)
 	}
-	if _, err := ParseNetwork([]byte("{\"organizations\": [\n{\"nmae\": \"a\"}]}")); err == nil || !strings.Contains(err.Error(), "line 2") {
+	if _, err := ParseNetwork([]byte("{\"organizations\": [\n{\"names\": \"a\"}]}")); err == nil || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("ParseNetwork = %v, want an unknown key in line 2", err)
 	}
 }

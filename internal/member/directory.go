@@ -79,8 +79,12 @@ type state struct {
 
 func newState() state {
 	return state{
-		map[string]organizationDoc{}, map[string]userDoc{}, map[string]tokenDoc{},
-		map[string]communityDoc{}, map[string]membershipDoc{}, map[string]Collection{},
+		map[string]organizationDoc{},
+		map[string]userDoc{},
+		map[string]tokenDoc{},
+		map[string]communityDoc{},
+		map[string]membershipDoc{},
+		map[string]Collection{},
 	}
 }
 

@@ -134,7 +134,12 @@ type checker struct {
 // each a [*tocsin.Error].
 func (n *Network) check() error {
 	c := &checker{n: n}
-	seen := map[string]bool{}
+	c.document()
+	return errors.Join(c.wrong...)
+}
+
+func (c *checker) document() {
+	n, seen := c.n, map[string]bool{}
 	for i, o := range n.Organizations {
 		at := "/organizations/" + strconv.Itoa(i)
 		c.name(at+"/name", o.Name, "organization", seen)
@@ -161,7 +166,6 @@ func (n *Network) check() error {
 		}
 		c.community(at, entry)
 	}
-	return errors.Join(c.wrong...)
 }
 
 func (c *checker) community(at string, entry CommunityEntry) {

@@ -45,13 +45,12 @@ func ParseNetwork(text []byte) (Network, error) {
 	}
 	c := &checker{n: &n}
 	c.walk(root.Content[0], reflect.TypeFor[Network](), "")
-	if len(c.wrong) > 0 {
-		return Network{}, errors.Join(c.wrong...)
-	}
-	if err := root.Decode(&n); err != nil {
+	if err := root.Decode(&n); err != nil && len(c.wrong) == 0 {
 		return Network{}, unreadable(err)
+	} else if err == nil {
+		c.document()
 	}
-	return n, n.check()
+	return n, errors.Join(c.wrong...)
 }
 
 // parseYAML reads one document; a second one would be ignored in silence.

@@ -76,7 +76,7 @@ func (r *run) taken() map[string]int {
 
 // decide turns places into edits, now that it is known whose everything is.
 func (r *run) decide() {
-	r.victims = map[string]detect.Kind{}
+	r.victims, r.found = map[string]detect.Kind{}, map[found]int{}
 	for _, p := range r.places {
 		f, i := p.field, p.object
 		if r.states[i].dropped {
@@ -94,12 +94,7 @@ func (r *run) decide() {
 		case classMailbox:
 			r.decideMailbox(p)
 		case classAccount:
-			if !r.sides.attackers[r.objects[i].ID()] && !r.sides.threat[strings.ToLower(p.text)] {
-				r.remove(i, p.value, detect.UserName.String(), f.rule, f.why)
-				if low := strings.ToLower(p.text); len(low) >= 4 {
-					r.victims[low] = detect.UserName
-				}
-			}
+			r.decideAccount(p)
 		case classNetwork:
 			if !r.sides.threat[strings.ToLower(p.text)] && !r.sides.attackers[r.objects[i].ID()] {
 				r.replace(i, p.value, block(p.text))
@@ -121,9 +116,25 @@ func (r *run) decide() {
 	}
 }
 
+// decideAccount takes out what identifies an account, and remembers it: what an
+// object says is an account is one wherever it stands, unless it is a word.
+func (r *run) decideAccount(p place) {
+	low := strings.ToLower(p.text)
+	if r.sides.attackers[r.objects[p.object].ID()] || r.sides.threat[low] {
+		return
+	}
+	r.remove(p.object, p.value, detect.UserName.String(), p.field.rule, p.field.why)
+	switch {
+	case strings.Contains(low, " "):
+		r.victims[low] = detect.Name
+	case len(low) >= 4 && !r.gate.rules.detector.Common(low):
+		r.victims[low] = detect.UserName
+	}
+}
+
 // composite returns the id of the observable around a value: the object's own,
 // or within older observed data the object's and the key.
-func (r *run) composite(i int, v stix.Value) (id string, prefix string) {
+func (r *run) composite(i int, v stix.Value) (id, prefix string) {
 	id = r.objects[i].ID()
 	if r.objects[i].Type() != "observed-data" {
 		return id, ""
@@ -135,15 +146,31 @@ func (r *run) composite(i int, v stix.Value) (id string, prefix string) {
 	return id + "#" + parts[2], id + "#"
 }
 
+// decideRecipient takes the recipients out of a list of references. Those that
+// are the attacker's, such as a mailbox that stolen data is sent to, stay.
 func (r *run) decideRecipient(p place) {
-	id := p.text
-	if _, prefix := r.composite(p.object, p.value); prefix != "" && !strings.Contains(id, "--") {
-		id = prefix + id
+	_, prefix := r.composite(p.object, p.value)
+	var victims []stix.Value
+	for _, e := range p.value.Elements() {
+		id := e.Text()
+		if prefix != "" && !strings.Contains(id, "--") {
+			id = prefix + id
+		}
+		if !r.sides.attackers[id] && !r.sides.threat[r.sides.addresses[id]] {
+			victims = append(victims, e)
+		}
 	}
-	if r.sides.attackers[id] || r.sides.threat[r.sides.addresses[id]] {
+	count := len(victims)
+	if count == 0 {
 		return
 	}
-	r.remove(p.object, p.value, detect.Email.String(), p.field.rule, p.field.why)
+	if count == p.value.Len() || count > mostPlaces {
+		victims = []stix.Value{p.value}
+	}
+	for _, v := range victims {
+		r.states[p.object].edits = append(r.states[p.object].edits, edit{value: v, remove: true})
+	}
+	r.report(p.object, r.pointer(p.object, p.value), detect.Email.String(), p.field.rule, actionDropped, p.field.why, count)
 }
 
 func (r *run) decideMailbox(p place) {
@@ -186,10 +213,7 @@ func (r *run) unlink(i int, v stix.Value, key string) {
 
 // decideText masks what was found in a text and is not the attacker's.
 func (r *run) decideText(p place) {
-	p.spans = slices.DeleteFunc(slices.Clone(p.spans), func(sp detect.Span) bool { return r.attackersOwn(p.text, sp) })
-	for _, sp := range p.spans {
-		r.remember(sp)
-	}
+	p.spans = r.victimsOwn(p.text, p.spans)
 	if len(p.spans) == 0 {
 		return
 	}
@@ -198,8 +222,36 @@ func (r *run) decideText(p place) {
 		r.states[p.object].edits = append(r.states[p.object].edits, edit{value: p.value, remove: true})
 		return
 	}
-	r.states[p.object].edits = append(r.states[p.object].edits, edit{value: p.value, text: r.mask(p)})
-	r.reportSpans(p, actionMasked)
+	r.states[p.object].edits = append(r.states[p.object].edits, edit{value: p.value, text: r.clean(p)})
+}
+
+// clean masks and reports a text's spans, and looks at the result again: a
+// placeholder is shorter or longer than the value, so a word may now be close
+// enough to the next number to say what it is. Another gate further on would
+// find that too, and make yet another object.
+func (r *run) clean(p place) string {
+	const rounds = 8
+	for range rounds {
+		r.reportSpans(p, actionMasked)
+		p.text = r.mask(p)
+		p.spans = r.victimsOwn(p.text, r.gate.rules.detector.Find(nil, p.text, p.field.kinds))
+		if len(p.spans) == 0 {
+			break
+		}
+	}
+	return p.text
+}
+
+// victimsOwn returns the spans that are not the attacker's, and remembers them.
+func (r *run) victimsOwn(text string, spans []detect.Span) []detect.Span {
+	own := make([]detect.Span, 0, len(spans))
+	for _, sp := range spans {
+		if !r.attackersOwn(text, sp) {
+			r.remember(sp)
+			own = append(own, sp)
+		}
+	}
+	return own
 }
 
 // remember keeps what is surely the victim's, to find it where nothing but its
@@ -261,6 +313,12 @@ func (r *run) reportSpans(p place, action string) {
 		}
 		if count > 0 {
 			kind := detect.Kind(k)
+			key := found{p.object, at, kind}
+			if n, ok := r.found[key]; ok {
+				r.states[p.object].findings[n].Count += count
+				continue
+			}
+			r.found[key] = len(r.states[p.object].findings)
 			r.report(p.object, at, kind.String(), kind.String(), action, r.gate.rules.kinds[k].why, count)
 		}
 	}

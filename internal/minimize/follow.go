@@ -9,62 +9,114 @@ import (
 	"tocsin/stix"
 )
 
-// follow makes the changed copies and carries the changes along the
-// references: what refers to a changed object is changed itself, because its
-// reference is, and what cannot be without a dropped object is dropped. It goes
-// on until nothing more changes.
-func (r *run) follow() {
-	byID := map[string][]int{}
-	referrers := map[string][]int{}
+// rounds bounds how often the loss of an object may cost another one that
+// refers to it; whatever still depends on something lost after that goes too.
+const rounds = 32
+
+// graph is who refers to whom in a submission.
+type graph struct {
+	own       []string         // the id of each object
+	byID      map[string][]int // the versions of an object
+	referrers map[string][]int // the objects that refer to an id
+	renamed   map[string]bool  // ids of changed objects
+	gone      map[string]bool  // ids of dropped objects
+}
+
+func (r *run) graph() *graph {
+	g := &graph{byID: map[string][]int{}, referrers: map[string][]int{}, renamed: map[string]bool{}, gone: map[string]bool{}}
+	g.own = make([]string, len(r.objects))
 	for i := range r.objects {
 		o := &r.objects[i]
-		byID[o.ID()] = append(byID[o.ID()], i)
-		if !fixed(o.Type()) {
-			references(o.Value(), func(id string, _ stix.Value) {
-				if list := referrers[id]; len(list) == 0 || list[len(list)-1] != i {
-					referrers[id] = append(list, i)
-				}
-			})
+		g.own[i] = o.ID()
+		g.byID[o.ID()] = append(g.byID[o.ID()], i)
+		if fixed(o.Type()) {
+			continue
 		}
+		references(o.Value(), func(id string, _ stix.Value) {
+			if list := g.referrers[id]; len(list) == 0 || list[len(list)-1] != i {
+				g.referrers[id] = append(list, i)
+			}
+		})
 	}
-	gone, renamed := map[string]bool{}, map[string]bool{}
-	var work []int
+	return g
+}
+
+// rename adds an object and all that refer to it, however far away, to the
+// changed ones: a reference to a new id is a change (STIX 2.1 §3.5). It
+// returns those that were not changed before.
+func (g *graph) rename(ids []string) []int {
+	var changed []int
+	for len(ids) > 0 {
+		id := ids[len(ids)-1]
+		ids = ids[:len(ids)-1]
+		if g.renamed[id] {
+			continue
+		}
+		g.renamed[id] = true
+		// All versions of an object have one id (STIX 2.1 §3.6).
+		changed = append(changed, g.byID[id]...)
+		ids = append(ids, g.owners(id)...)
+	}
+	return changed
+}
+
+// owners returns the ids of the objects that refer to an id.
+func (g *graph) owners(id string) []string {
+	var ids []string
+	for _, i := range g.referrers[id] {
+		ids = append(ids, g.own[i])
+	}
+	return ids
+}
+
+// follow makes the changed copies and carries the changes along the
+// references: what refers to a changed object is changed itself, and what
+// cannot be without a dropped object is dropped.
+func (r *run) follow() {
+	g := r.graph()
+	var lost []string
+	var edited []string
 	for i := range r.states {
-		if r.states[i].dropped || len(r.states[i].edits) > 0 {
-			work = append(work, i)
-		}
-	}
-	queued := make([]bool, len(r.objects))
-	for len(work) > 0 {
-		i := work[0]
-		work = work[1:]
-		queued[i] = false
-		id := r.objects[i].ID()
-		push := func(list []int) {
-			for _, k := range list {
-				if !queued[k] && !r.states[k].dropped {
-					queued[k] = true
-					work = append(work, k)
-				}
-			}
-		}
-		if !r.states[i].dropped && !r.copy(i, gone, renamed) {
-			r.drop(i, "", "reference", "valid-copies", "what is left of the object is not valid STIX without what was removed")
-		}
-		switch {
+		switch id := r.objects[i].ID(); {
 		case r.states[i].dropped:
-			// Another version of the object may be left under the id.
-			if !gone[id] && !slices.ContainsFunc(byID[id], func(k int) bool { return !r.states[k].dropped }) {
-				gone[id] = true
-				push(referrers[id])
-			}
-		case !renamed[id]:
-			renamed[id] = true
-			// All versions of an object have one id (STIX 2.1 §3.6).
-			push(byID[id])
-			push(referrers[id])
+			lost = append(lost, id)
+		case len(r.states[i].edits) > 0:
+			edited = append(edited, id)
 		}
 	}
+	todo := g.rename(edited)
+	for round := 0; ; round++ {
+		todo = append(todo, r.lose(g, lost)...)
+		slices.Sort(todo)
+		todo = slices.Compact(todo)
+		if len(todo) == 0 {
+			return
+		}
+		lost = lost[:0]
+		for _, i := range todo {
+			if !r.states[i].dropped && (round >= rounds || !r.copy(i, g)) {
+				r.drop(i, "", "reference", "valid-copies", "what is left of the object is not valid STIX without what was removed")
+				lost = append(lost, r.objects[i].ID())
+			}
+		}
+		todo = nil
+	}
+}
+
+// lose takes dropped objects out of the graph and returns those that are to be
+// copied because of it.
+func (r *run) lose(g *graph, ids []string) []int {
+	var todo []int
+	for _, id := range ids {
+		// Another version of the object may be left under the id.
+		if g.gone[id] || slices.ContainsFunc(g.byID[id], func(k int) bool { return !r.states[k].dropped }) {
+			continue
+		}
+		g.gone[id] = true
+		todo = append(todo, g.referrers[id]...)
+		todo = append(todo, g.rename(g.owners(id))...)
+	}
+	return slices.DeleteFunc(todo, func(i int) bool { return r.states[i].dropped })
 }
 
 // references yields the references of an object to others and the values that
@@ -94,7 +146,7 @@ func references(v stix.Value, yield func(id string, at stix.Value)) {
 
 // copy makes the changed copy of an object, anew when more has changed. It
 // reports false when the copy is not valid.
-func (r *run) copy(i int, gone, renamed map[string]bool) bool {
+func (r *run) copy(i int, g *graph) bool {
 	o, s := &r.objects[i], &r.states[i]
 	ed := stix.Edit(o.Value())
 	var removed []stix.Value
@@ -116,9 +168,9 @@ func (r *run) copy(i int, gone, renamed map[string]bool) bool {
 	references(o.Value(), func(ref string, at stix.Value) {
 		switch {
 		case at == self, at == creator && mine:
-		case gone[ref]:
+		case g.gone[ref]:
 			remove(at)
-		case renamed[ref] || ref == o.ID():
+		case g.renamed[ref]:
 			ed.Replace(at, quote(r.gate.rename(ref)))
 		}
 	})

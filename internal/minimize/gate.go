@@ -49,7 +49,7 @@ func New(o Options) (*Gate, error) {
 	}
 	text := o.Rules
 	if text == nil {
-		text = defaultRules
+		text = DefaultRules()
 	}
 	r, err := parseRules(text)
 	if err != nil {
@@ -136,7 +136,15 @@ type run struct {
 	sides   sides
 	labels  labels
 	states  []state
+	found   map[found]int          // findings of detectors, by place and kind: the index among the object's
 	victims map[string]detect.Kind // values that are surely the victim's, to be found elsewhere too
+}
+
+// found says which finding of a detector it is.
+type found struct {
+	object int
+	at     string
+	kind   detect.Kind
 }
 
 // A place is a value that a rule or a detector noticed.
@@ -172,9 +180,19 @@ func (r *run) look() {
 		if fixed(o.Type()) {
 			continue
 		}
+		before := len(r.places)
 		r.walk(i, o.Value(), r.gate.rules.of(o.Type()), r.gate.rules.text)
+		if len(r.places)-before > mostPlaces {
+			clear(r.places[before:])
+			r.places = r.places[:before]
+			r.drop(i, "", "crowd", "crowds", "an object with personal data in so many places is a list of people, not of a threat")
+		}
 	}
 }
+
+// mostPlaces is how many places of one object are worth cleaning. It bounds the
+// work as well: an edit costs time in proportion to the list that it is in.
+const mostPlaces = 1000
 
 // any reports whether anything has been decided to go.
 func (r *run) any() bool {
@@ -192,6 +210,10 @@ func (r *run) walk(i int, v stix.Value, n *node, f *field) {
 			r.find(i, v, f, string(v.Raw()))
 		}
 	case stix.Array:
+		if f.class == classRecipient {
+			r.places = append(r.places, place{object: i, value: v, field: f})
+			return
+		}
 		for _, e := range v.Elements() {
 			r.walk(i, e, n, f)
 		}
@@ -244,7 +266,7 @@ func (r *run) named(i int, name string, v stix.Value, f *field) bool {
 func (r *run) lookAt(i int, v stix.Value, f *field) {
 	o := &r.objects[i]
 	switch f.class {
-	case classPass, classAttacker:
+	case classPass, classAttacker, classRecipient:
 		return
 	case classNetwork:
 		if block(v.Text()) == "" {
@@ -266,7 +288,7 @@ func (r *run) lookAt(i int, v stix.Value, f *field) {
 		if !r.personalPayload(o.Value(), v) {
 			return
 		}
-	case classRecipient, classMailbox, classContact:
+	case classMailbox, classContact:
 	case classAccount:
 		if masked(v.Text()) || r.everybodys(v.Text()) {
 			return

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -15,10 +16,12 @@ import (
 	"tocsin/internal/minimize/detect"
 )
 
-// DefaultRules is the rule file that applies when [Options] has none.
-//
 //go:embed rules.yaml
-var defaultRules []byte
+var defaultRules string
+
+// DefaultRules returns the rule file that applies when [Options] has none, for
+// those who want to read it or to begin their own with it.
+func DefaultRules() []byte { return []byte(defaultRules) }
 
 // format is the version of the rule file's format and of what the classes and
 // detectors mean. It goes into the rules' hash: other detectors are other rules.
@@ -245,10 +248,10 @@ func (r *rules) at(path scalar) (*node, error) {
 		n = r.types[kind]
 	}
 	for name := range strings.SplitSeq(rest, ".") {
-		switch {
-		case name == "":
+		switch name {
+		case "":
 			return nil, fmt.Errorf("rules: line %d: a path has an empty name in it", path.line)
-		case name == "*":
+		case "*":
 			if n.any == nil {
 				n.any = &node{}
 			}
@@ -278,9 +281,7 @@ func merge(own, common *node) *node {
 	if m.field == nil {
 		m.field = common.field
 	}
-	for name, k := range common.kids {
-		m.kids[name] = k
-	}
+	maps.Copy(m.kids, common.kids)
 	for name, k := range own.kids {
 		m.kids[name] = merge(k, common.kids[name])
 	}

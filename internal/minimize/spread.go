@@ -13,32 +13,50 @@ import (
 // spread finds the victims' values where only their being the same gives them
 // away: the recipient's name in the body, the account of a path in a log.
 func (r *run) spread() {
+	const rounds = 4
+	for round, known := 0, 0; round < rounds && known < len(r.victims); round++ {
+		known = len(r.victims)
+		r.spreadOnce()
+	}
+}
+
+func (r *run) spreadOnce() {
+	byWord := map[string][]int{}
 	for value := range r.victims {
-		if r.sides.threat[value] {
-			delete(r.victims, value)
+		if r.sides.threat[value] || len(value) > longestVictim {
+			continue
+		}
+		head := firstWord(value)
+		if !slices.Contains(byWord[head], len(value)) {
+			byWord[head] = append(byWord[head], len(value))
 		}
 	}
-	if len(r.victims) == 0 {
-		return
-	}
-	byWord := map[string][]string{}
-	for value := range r.victims {
-		head := firstWord(value)
-		byWord[head] = append(byWord[head], value)
-	}
-	for _, list := range byWord { // the longest first, then in an order that does not change
-		slices.SortFunc(list, func(a, b string) int {
-			if len(a) != len(b) {
-				return len(b) - len(a)
-			}
-			return strings.Compare(a, b)
-		})
+	for _, lengths := range byWord { // the longest first
+		slices.SortFunc(lengths, func(a, b int) int { return b - a })
 	}
 	for i := range r.objects {
-		if o := &r.objects[i]; !fixed(o.Type()) && !r.states[i].dropped {
-			r.spreadIn(i, o.Value(), r.gate.rules.of(o.Type()), r.gate.rules.text, byWord)
+		o := &r.objects[i]
+		if fixed(o.Type()) || r.states[i].dropped {
+			continue
 		}
+		edited := map[stix.Value]int{}
+		for n, e := range r.states[i].edits {
+			edited[e.value] = n
+		}
+		s := spreader{r, byWord, edited}
+		s.walk(i, o.Value(), r.gate.rules.of(o.Type()), r.gate.rules.text)
 	}
+}
+
+// longestVictim is the length of the longest value that is looked for
+// elsewhere. There are no more lengths than that to try at each word.
+const longestVictim = 64
+
+// A spreader looks for the victims' values in one object.
+type spreader struct {
+	*run
+	byWord map[string][]int   // by first word, in lower case: the lengths of the values that begin with it
+	edited map[stix.Value]int // the edits that there are
 }
 
 func firstWord(s string) string {
@@ -53,16 +71,16 @@ func wordByte(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c >= 0x80
 }
 
-// spreadIn walks as [run.walk] does.
-func (r *run) spreadIn(i int, v stix.Value, n *node, f *field, byWord map[string][]string) {
+// walk goes where [run.walk] goes.
+func (r *spreader) walk(i int, v stix.Value, n *node, f *field) {
 	switch v.Kind() {
 	case stix.String:
 		if f.kinds != 0 || f.class == classPerson {
-			r.spreadTo(i, v, f, byWord)
+			r.mend(i, v, f)
 		}
 	case stix.Array:
 		for _, e := range v.Elements() {
-			r.spreadIn(i, e, n, f, byWord)
+			r.walk(i, e, n, f)
 		}
 	case stix.Object:
 		for name, m := range v.Members() {
@@ -72,43 +90,40 @@ func (r *run) spreadIn(i int, v stix.Value, n *node, f *field, byWord map[string
 			}
 			if name == "objects" && r.objects[i].Type() == "observed-data" {
 				for _, o := range m.Members() {
-					r.spreadIn(i, o, r.gate.rules.of(o.Get("type").Text()), r.gate.rules.text, byWord)
+					r.walk(i, o, r.gate.rules.of(o.Get("type").Text()), r.gate.rules.text)
 				}
 				continue
 			}
-			r.spreadIn(i, m, child, inherited, byWord)
+			r.walk(i, m, child, inherited)
 		}
 	case stix.Absent, stix.Null, stix.Bool, stix.Number:
 	}
 }
 
-// spreadTo masks the victims' values in one text.
-func (r *run) spreadTo(i int, v stix.Value, f *field, byWord map[string][]string) {
-	at := slices.IndexFunc(r.states[i].edits, func(e edit) bool { return e.value == v })
+// mend masks the victims' values in one text.
+func (r *spreader) mend(i int, v stix.Value, f *field) {
+	at, done := r.edited[v]
 	text := v.Text()
-	if at >= 0 {
+	if done {
 		if r.states[i].edits[at].remove {
 			return
 		}
 		text = r.states[i].edits[at].text
 	}
-	spans := r.occurrences(text, byWord)
-	spans = slices.DeleteFunc(spans, func(sp detect.Span) bool { return f.kinds != 0 && !f.kinds.Has(sp.Kind) })
+	spans := r.occurrences(text, f)
 	if len(spans) == 0 {
 		return
 	}
-	p := place{object: i, value: v, field: f, text: text, spans: spans}
-	done := r.mask(p)
-	if at >= 0 {
-		r.states[i].edits[at].text = done
+	text = r.clean(place{object: i, value: v, field: f, text: text, spans: spans})
+	if done {
+		r.states[i].edits[at].text = text
 	} else {
-		r.states[i].edits = append(r.states[i].edits, edit{value: v, text: done})
+		r.states[i].edits = append(r.states[i].edits, edit{value: v, text: text})
 	}
-	r.reportSpans(p, actionMasked)
 }
 
 // occurrences finds the values where they stand as whole words.
-func (r *run) occurrences(text string, byWord map[string][]string) []detect.Span {
+func (r *spreader) occurrences(text string, f *field) []detect.Span {
 	var spans []detect.Span
 	for i := 0; i < len(text); {
 		j := i
@@ -119,11 +134,15 @@ func (r *run) occurrences(text string, byWord map[string][]string) []detect.Span
 			j++
 		}
 		found := 0
-		for _, value := range byWord[strings.ToLower(text[i:j])] {
-			end := i + len(value)
-			if end <= len(text) && strings.EqualFold(text[i:end], value) && (end == len(text) || !wordByte(text[end])) &&
-				(r.victims[value] != detect.Name || capitalized(text[i:end])) {
-				spans = append(spans, detect.Span{Start: i, End: end, Kind: r.victims[value], Value: value})
+		for _, n := range r.byWord[strings.ToLower(text[i:j])] {
+			end := i + n
+			if end > len(text) || end < len(text) && wordByte(text[end]) {
+				continue
+			}
+			value := strings.ToLower(text[i:end])
+			kind, known := r.victims[value]
+			if known && !r.sides.threat[value] && (f.kinds == 0 || f.kinds.Has(kind)) && (kind != detect.Name || capitalized(text[i:end])) {
+				spans = append(spans, detect.Span{Start: i, End: end, Kind: kind, Value: value})
 				found = end
 				break
 			}

@@ -4,6 +4,7 @@ package prove
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"tocsin"
@@ -36,11 +37,12 @@ func (s *Service) Submission(ctx context.Context, who tocsin.Member, id string) 
 		return Submission{}, notFound()
 	}
 	made, err := s.Records.Submission(ctx, id)
-	if err != nil {
+	e, known := errors.AsType[*tocsin.Error](err)
+	switch {
+	case known && e.Kind == tocsin.NotFound, err == nil && made.Organization != who.Organization.Name:
+		return Submission{}, notFound() // in the same words
+	case err != nil:
 		return Submission{}, fmt.Errorf("submission: %w", err)
-	}
-	if made.Organization != who.Organization.Name {
-		return Submission{}, notFound()
 	}
 	return made, nil
 }

@@ -419,7 +419,7 @@ func stixCorpus() map[string]corpusCase {
 		"unterminated pattern":      {pattern("[ipv4-addr:value = '192.0.2.1'"), refused},
 		"5,000 parentheses":         {pattern(strings.Repeat("(", 5000) + "[ipv4-addr:value = '192.0.2.1']" + strings.Repeat(")", 5000)), refused},
 		"1 MB string in a pattern":  {pattern("[url:value = '" + strings.Repeat("x", 1<<20) + "']"), []int{202, 413, 422}},
-		"relationship to itself":    {hubtest.Envelope(`{"type":"relationship","spec_version":"2.1","id":"relationship--00000000-0000-4000-8000-000000000001","created":"2026-01-01T00:00:00Z","modified":"2026-01-01T00:00:00Z","relationship_type":"related-to","source_ref":"relationship--00000000-0000-4000-8000-000000000001","target_ref":"relationship--00000000-0000-4000-8000-000000000001"}`), refused},
+		"relationship to itself":    {hubtest.Envelope(`{"type":"relationship","spec_version":"2.1","id":"relationship--00000000-0000-4000-8000-000000000001","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","relationship_type":"related-to","source_ref":"relationship--00000000-0000-4000-8000-000000000001","target_ref":"relationship--00000000-0000-4000-8000-000000000001"}`), refused},
 	}
 }
 

@@ -42,7 +42,7 @@ func hashAlgorithm(steps []Step) string {
 // hashSize reports whether a hash of the algorithm may have so many hex
 // digits, or, for 0, whether the algorithm is known at all.
 func hashSize(algorithm string, size int) bool {
-	want := 0
+	var want int
 	switch algorithm {
 	case "MD5":
 		want = 32
@@ -64,9 +64,11 @@ func hashSize(algorithm string, size int) bool {
 	return size == 0 || size == want
 }
 
+// validHash lets the empty string pass: it names no hash of another algorithm,
+// it asks for a property that is there and empty.
 func validHash(algorithm string, l Literal) bool {
-	return l.Kind != String ||
-		l.Value != "" && hashSize(algorithm, len(l.Value)) && strings.Trim(l.Value, "0123456789abcdefABCDEF") == ""
+	return l.Kind != String || l.Value == "" ||
+		hashSize(algorithm, len(l.Value)) && strings.Trim(l.Value, "0123456789abcdefABCDEF") == ""
 }
 
 // Problems returns what the standard forbids and [Parse] still reads, in the

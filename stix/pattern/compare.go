@@ -25,6 +25,7 @@ type check struct {
 	fast    bool                // one key, =, one string, no octets
 	set     map[string]struct{} // of an IN with many strings
 	re      *regexp.Regexp      // of Matches
+	cost    int                 // of re: the instructions of its program
 	network netip.Prefix        // of IsSubset and IsSuperset
 }
 
@@ -89,7 +90,7 @@ func isNarrow(s string) bool {
 // holds reports whether the comparison is true of a value that the path leads
 // to. The value of a binary property that cannot be decoded is not obtainable,
 // of which every comparison is false (STIX 2.1 §9.6).
-func (c *check) holds(value any) bool {
+func (c *check) holds(value any, r *run) bool {
 	if c.octets != notOctets {
 		if s, ok := value.(string); ok {
 			decoded, ok := c.octets.decode(s)
@@ -99,7 +100,7 @@ func (c *check) holds(value any) bool {
 			value = decoded
 		}
 	}
-	return c.compare(value) != c.negated
+	return c.compare(value, r) != c.negated
 }
 
 func (o octets) decode(s string) (string, bool) {
@@ -115,7 +116,7 @@ func (o octets) decode(s string) (string, bool) {
 
 // compare applies the operator without its NOT. Values of a type that does not
 // go with the constant are unequal and in no order (STIX 2.1 §9.6.1).
-func (c *check) compare(value any) bool {
+func (c *check) compare(value any, r *run) bool {
 	switch c.op {
 	case Equal:
 		return c.equal(value, &c.values[0])
@@ -127,16 +128,20 @@ func (c *check) compare(value any) bool {
 		return c.ordered(value)
 	case Exists:
 		return true
+	case Like, Matches, IsSubset, IsSuperset:
+		s, ok := value.(string)
+		return ok && c.text(s, r)
 	}
-	s, ok := value.(string)
-	if !ok {
-		return false
+	return false
+}
+
+// text applies the operators that are for strings only.
+func (c *check) text(s string, r *run) bool {
+	if c.op == Like {
+		return like(c.normalize(s), c.values[0].text, r)
 	}
-	switch c.op {
-	case Like:
-		return like(c.normalize(s), c.values[0].text)
-	case Matches:
-		return c.re.MatchString(c.normalize(s))
+	if c.op == Matches {
+		return r.charge(0, len(s)*c.cost) && c.re.MatchString(c.normalize(s))
 	}
 	n, ok := parseNetwork(s)
 	if c.op == IsSubset {
@@ -178,15 +183,11 @@ func (c *check) in(value any) bool {
 func (c *check) equal(value any, constant *operand) bool {
 	switch v := value.(type) {
 	case string:
-		switch constant.class {
-		case String, Hex:
-			return v == constant.text
-		case Timestamp:
+		if constant.class == Timestamp {
 			t, _, real := parseTime(v)
 			return real && t.Equal(constant.time)
-		default:
-			return false
 		}
+		return (constant.class == String || constant.class == Hex) && v == constant.text
 	case bool:
 		return constant.class == Boolean && v == constant.truth
 	default:
@@ -220,22 +221,15 @@ func (c *check) ordered(value any) bool {
 		}
 		order = cmp.Compare(n, constant.number)
 	}
-	switch c.op {
-	case Less:
-		return order < 0
-	case LessOrEqual:
-		return order <= 0
-	case Greater:
-		return order > 0
-	default:
-		return order >= 0
-	}
+	return order < 0 && (c.op == Less || c.op == LessOrEqual) ||
+		order > 0 && (c.op == Greater || c.op == GreaterOrEqual) ||
+		order == 0 && (c.op == LessOrEqual || c.op == GreaterOrEqual)
 }
 
 // like reports whether all of s matches a template in which % is any text and
 // _ any one code point. It goes back only to the last %, so its time is at
 // most the product of both lengths.
-func like(s, template string) bool {
+func like(s, template string, r *run) bool {
 	var star, mark int // where to go on after one more character for the last %
 	starred := false
 	i, j := 0, 0
@@ -254,6 +248,9 @@ func like(s, template string) bool {
 			}
 		}
 		if !starred {
+			return false
+		}
+		if !r.charge(0, i-mark+1) {
 			return false
 		}
 		_, size := utf8.DecodeRuneInString(s[mark:])

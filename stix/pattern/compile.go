@@ -35,7 +35,6 @@ type Matcher struct {
 type leafPlan struct {
 	cond   cond
 	window Window // of START … STOP, of all expressions around it
-	empty  bool   // nothing is in the window
 }
 
 // A cond is a compiled comparison expression.
@@ -100,12 +99,10 @@ func onlyChoices(n *plan) bool {
 
 // plan compiles e, which stands in a window.
 func (m *Matcher) plan(p *Pattern, e *expr, around Window) (*plan, error) {
-	empty := false
 	for _, q := range e.quals {
 		if q.kind == tokenStart {
 			m.never = m.never || !realTime(q.value) || !realTime(q.stop)
-			around = around.and(Window{q.value.Time(), q.stop.Time()})
-			empty = empty || around.IsZero() // START and STOP are both the zero time
+			around = around.and(newWindow(q.value.Time(), q.stop.Time()))
 		}
 	}
 	n := &plan{}
@@ -115,8 +112,7 @@ func (m *Matcher) plan(p *Pattern, e *expr, around Window) (*plan, error) {
 			return nil, err
 		}
 		n.leaf = len(m.leaves)
-		empty = empty || !around.IsZero() && !around.Start.Before(around.Stop)
-		m.leaves = append(m.leaves, leafPlan{cond: c, window: around, empty: empty})
+		m.leaves = append(m.leaves, leafPlan{cond: c, window: around})
 	} else {
 		n.kind = map[join]planKind{joinAnd: planAnd, joinOr: planOr, joinFollow: planFollow}[e.join]
 		for i := range e.kids {
@@ -160,9 +156,9 @@ func (n *plan) size() int {
 		return 1
 	case planWithin:
 		return n.kids[0].size()
-	default:
-		return 2
+	case planAnd, planFollow, planRepeat:
 	}
+	return 2
 }
 
 func newSpan(seconds float64) span {
@@ -239,12 +235,13 @@ func (m *Matcher) compileConstant(c *check) error {
 		if err != nil {
 			return fmt.Errorf("%w", ErrNotEvaluable) // err quotes the pattern
 		}
-		c.re = re
+		c.re, c.cost = re, regexpSize(c.values[0].text)
 	case IsSubset, IsSuperset:
 		var ok bool
 		if c.network, ok = parseNetwork(c.values[0].text); !ok {
 			m.never = true
 		}
+	case NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual, Exists:
 	}
 	return nil
 }

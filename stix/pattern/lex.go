@@ -7,8 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// A tokenKind is what the lexer makes of a run of characters.
-type tokenKind uint8
+// A tokenKind is what the lexer makes of a run of characters. No switch over it
+// names every kind: most places expect one or two.
+type tokenKind = uint8
 
 const (
 	tokenEnd tokenKind = iota
@@ -112,7 +113,7 @@ func keyword(name string) tokenKind {
 }
 
 // describe names a kind of token for an error, without its content.
-func (k tokenKind) describe() string {
+func describe(k tokenKind) string {
 	switch k {
 	case tokenEnd:
 		return "the end of the pattern"

@@ -68,7 +68,7 @@ func (p *parser) unexpected(message, clause string) *SyntaxError {
 		return p.fail(BadConstant, p.tok.message, "STIX 2.1 §9.2")
 	}
 	err := p.fail(Unexpected, message, clause)
-	err.Found = p.tok.kind.describe()
+	err.Found = describe(p.tok.kind)
 	return err
 }
 
@@ -359,6 +359,7 @@ func (p *parser) constant(a *Atom) error {
 		if p.tok.kind == tokenTrue || p.tok.kind == tokenFalse {
 			return p.unexpected("expected a constant that has an order", clause)
 		}
+	case Equal, NotEqual, In, Exists:
 	}
 	l, err := p.literal()
 	if err != nil {
@@ -400,14 +401,13 @@ func (p *parser) set(a *Atom) error {
 // class puts the constants that compare with the same properties together
 // (STIX 2.1 §9.2).
 func class(k LiteralKind) LiteralKind {
-	switch k {
-	case Float:
+	if k == Float {
 		return Integer
-	case Binary:
-		return Hex
-	default:
-		return k
 	}
+	if k == Binary {
+		return Hex
+	}
+	return k
 }
 
 // literal reads one constant of any type.
@@ -543,7 +543,7 @@ func (p *parser) index(a *Atom) error {
 func (p *parser) setWindows(e *expr, around Window) {
 	for _, q := range e.quals {
 		if q.kind == tokenStart {
-			around = around.and(Window{q.value.Time(), q.stop.Time()})
+			around = around.and(newWindow(q.value.Time(), q.stop.Time()))
 		}
 	}
 	for i := range e.kids {

@@ -79,8 +79,8 @@ func opNames() [13]string {
 
 // String returns the operator as patterns spell it, "" for none.
 func (o Op) String() string {
-	if int(o) < len(opNames()) {
-		return opNames()[o]
+	if names := opNames(); int(o) < len(names) {
+		return names[o]
 	}
 	return ""
 }
@@ -136,6 +136,19 @@ func (w Window) Contains(t time.Time) bool {
 	return w.IsZero() || !t.Before(w.Start) && t.Before(w.Stop)
 }
 
+// newWindow returns the window from start to stop. An empty one must not be
+// mistaken for all of time, even around the zero time.
+func newWindow(start, stop time.Time) Window {
+	w := Window{start, stop}
+	if w.IsZero() {
+		w.Start = start.Add(1)
+	}
+	return w
+}
+
+// isEmpty reports whether there is no moment in the window.
+func (w Window) isEmpty() bool { return !w.IsZero() && !w.Start.Before(w.Stop) }
+
 // and returns what is in both windows.
 func (w Window) and(other Window) Window {
 	switch {
@@ -150,7 +163,7 @@ func (w Window) and(other Window) Window {
 	if other.Stop.Before(w.Stop) {
 		w.Stop = other.Stop
 	}
-	return w
+	return newWindow(w.Start, w.Stop)
 }
 
 // A join says how the operands of an expression combine.
@@ -210,8 +223,7 @@ func (p *Pattern) Alone() []Atom {
 		switch t.join {
 		case leaf:
 			a := p.atoms[t.atom]
-			open := a.Window.IsZero() || a.Window.Start.Before(a.Window.Stop)
-			if (a.Op == Equal || a.Op == In && len(a.Values) > 0) && !a.Negated && open {
+			if (a.Op == Equal || a.Op == In && len(a.Values) > 0) && !a.Negated && !a.Window.isEmpty() {
 				alone = append(alone, a)
 			}
 		case joinOr:

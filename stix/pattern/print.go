@@ -51,9 +51,9 @@ func (j join) String() string {
 		return " OR "
 	case joinFollow:
 		return " FOLLOWEDBY "
-	default:
-		return ""
+	case leaf:
 	}
+	return ""
 }
 
 // expr prints e as an operand of outer, which is leaf when there is nothing
@@ -162,9 +162,9 @@ func (l Literal) canonical() string {
 		return "t'" + canonicalTime(l.Value) + "'"
 	case Integer:
 		return strconv.FormatInt(int64(l.number), 10)
-	default:
-		return l.Value
+	case Float, Boolean:
 	}
+	return l.Value
 }
 
 // pathText writes an object path without its type.

@@ -22,12 +22,9 @@ func regexpSize(constant string) int {
 	}
 	re, err := syntax.Parse(translate(constant, false), syntax.Perl)
 	if err != nil {
-		var failed *syntax.Error
-		if errors.As(err, &failed) {
-			switch failed.Code {
-			case syntax.ErrLarge, syntax.ErrNestingDepth, syntax.ErrInvalidRepeatSize:
-				return MaxRegexpSteps + 1
-			}
+		failed, ok := errors.AsType[*syntax.Error](err)
+		if ok && (failed.Code == syntax.ErrLarge || failed.Code == syntax.ErrNestingDepth || failed.Code == syntax.ErrInvalidRepeatSize) {
+			return MaxRegexpSteps + 1
 		}
 		return 0
 	}

@@ -3,8 +3,10 @@ package detect
 import (
 	"compress/gzip"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -29,7 +31,7 @@ func words(t testing.TB) Words {
 // corpus reads a file of real sentences, which are not kept in the repository.
 func corpus(t testing.TB, name string, into any) {
 	t.Helper()
-	dir := os.Getenv("TOCSIN_DATA")
+	dir := os.Getenv("TOCSIN_DATA") //nolint:forbidigo // only tests ask where the corpora are
 	if dir == "" {
 		t.Skip("TOCSIN_DATA is not set")
 	}
@@ -38,9 +40,11 @@ func corpus(t testing.TB, name string, into any) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
+	var r io.Reader = f
+	if strings.HasSuffix(name, ".gz") {
+		if r, err = gzip.NewReader(f); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := json.NewDecoder(r).Decode(into); err != nil {
 		t.Fatal(err)

@@ -281,3 +281,7 @@ func (d *Detector) Everybodys(account string) bool {
 	}
 	return placeholder(account) || d.accounts[strings.ToLower(account)]
 }
+
+// Common reports whether a word, in lower case, is one that capitals do not
+// make a name.
+func (d *Detector) Common(word string) bool { return d.noName[word] }

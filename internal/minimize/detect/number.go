@@ -19,7 +19,7 @@ func (sc *scanner) groups(g *[6]group, i, j int) []group {
 		for e < len(sc.s) && isDigit(sc.s[e]) {
 			e++
 		}
-		if e < len(sc.s) && isWord(sc.s[e]) {
+		if e < len(sc.s) && isWord(sc.s[e]) && !sc.extension(e) {
 			break
 		}
 		g[n] = group{k + 1, e}
@@ -89,7 +89,7 @@ func (sc *scanner) ends(i int) bool {
 // card, with a right check digit and, without a word for it, the prefix of a
 // large scheme (ISO/IEC 7812-1).
 func (sc *scanner) payment(g []group) int {
-	n := 0
+	var n int
 	switch {
 	case lengths(g, 4, 4, 4, 4, 3) && sc.same(g[:5], " -.") && sc.isCard(g[:5]):
 		n = 5
@@ -97,7 +97,7 @@ func (sc *scanner) payment(g []group) int {
 		n = 4
 	case lengths(g, 4, 6, 5) && sc.same(g[:3], " -."), lengths(g, 4, 6, 4) && sc.same(g[:3], " -."):
 		n = 3
-	case g[0].end-g[0].start >= 13 && g[0].end-g[0].start <= 19:
+	case g[0].end-g[0].start >= 12 && g[0].end-g[0].start <= 19:
 		n = 1
 	default:
 		return 0
@@ -193,6 +193,16 @@ func (sc *scanner) social(g []group) int {
 	return 0
 }
 
+// extension reports whether an extension's number follows: x4587.
+func (sc *scanner) extension(i int) bool { return sc.at(i) == 'x' && isDigit(sc.at(i+1)) }
+
+// rings reports whether a telephone number may end at i. A label may follow a
+// hyphen: 555-0143-Office.
+func (sc *scanner) rings(i int) bool {
+	c, next := sc.at(i), sc.at(i+1)
+	return (!isWord(c) || sc.extension(i)) && (c != '-' && c != '.' || !isDigit(next))
+}
+
 // telephone looks for a telephone number: in international form, in the form
 // of the North American plan, or any digits after a word for one.
 func (sc *scanner) telephone(g []group) int {
@@ -217,7 +227,7 @@ func (sc *scanner) telephone(g []group) int {
 	if lengths(g, 1, 3, 3, 4) && sc.s[start] == '1' {
 		g = g[1:]
 	}
-	if lengths(g, 3, 3, 4) && sc.same(g[:3], "-. ") && sc.ends(g[2].end) {
+	if lengths(g, 3, 3, 4) && sc.same(g[:3], "-. ") && sc.rings(g[2].end) {
 		plan := sc.s[g[0].start] >= '2' && sc.s[g[1].start] >= '2' && sc.at(g[0].end) == '-'
 		if said || plan {
 			return sc.addPersonal(Phone, start, g[2].end, sc.onlyDigits(start, g[2].end))
@@ -247,7 +257,7 @@ func (sc *scanner) digitsIn(i int, form string) int {
 			i++
 		}
 	}
-	if !sc.ends(i) {
+	if !sc.rings(i) {
 		return 0
 	}
 	return i
@@ -266,7 +276,11 @@ func (sc *scanner) international(start int) int {
 		}
 		i++
 	}
-	if count < 8 || count > 15 || !sc.ends(end) {
+	least := 8
+	if near(sc.phone, start) {
+		least = 7 // without the area's code
+	}
+	if count < least || count > 15 || !sc.rings(end) {
 		return 0
 	}
 	from := start
@@ -302,39 +316,42 @@ func (sc *scanner) cardCode(_, j int) int {
 
 // iban handles a word that begins like an IBAN: two capitals and two digits.
 func (sc *scanner) iban(i, j int) int {
-	if !sc.want.Has(IBAN) {
+	want := ibanLength(strings.ToUpper(sc.s[i : i+2]))
+	if want == 0 || !sc.want.Has(IBAN) {
 		return j
 	}
 	var account [34]byte
 	n, end := 0, i
 	for k := i; k < len(sc.s) && n < len(account); k++ {
 		c := sc.s[k]
+		if isLower(c) && isLower(sc.s[i]) {
+			c &^= 0x20
+		}
 		if isUpper(c) || isDigit(c) {
 			account[n] = c
 			n++
 			end = k + 1
 			continue
 		}
-		// In print, a space stands after every four characters.
-		if c != ' ' || n%4 != 0 || k < j && k != i+4 {
+		// In print, a space or a hyphen stands after every four characters.
+		if c != ' ' && c != '-' || n%4 != 0 || k < j && k != i+4 {
 			break
 		}
 		if next := sc.at(k + 1); !isUpper(next) && !isDigit(next) {
 			break
 		}
 	}
-	want := ibanLength(sc.s[i : i+2])
-	if want == 0 || n < want {
+	if n < want {
 		return j
 	}
 	// A grouped number may run into the next capitals: cut at the country's length.
 	for n > want {
 		end--
-		if sc.s[end] != ' ' {
+		if isWord(sc.s[end]) {
 			n--
 		}
 	}
-	for sc.s[end-1] == ' ' {
+	for !isWord(sc.s[end-1]) {
 		end--
 	}
 	if isWord(sc.at(end)) || !mod97(account[:want]) {

@@ -152,7 +152,8 @@ func (sc *scanner) word(i, j int) int {
 		}
 	}
 	first := sc.s[i]
-	if n >= 4 && isUpper(first) && isUpper(sc.s[i+1]) && isDigit(sc.s[i+2]) && isDigit(sc.s[i+3]) {
+	if n >= 4 && isDigit(sc.s[i+2]) && isDigit(sc.s[i+3]) &&
+		(isUpper(first) && isUpper(sc.s[i+1]) || isLower(first) && sc.has(i-len("iban "), "iban ")) {
 		return sc.iban(i, j)
 	}
 	if n == 1 {

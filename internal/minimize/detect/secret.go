@@ -182,8 +182,8 @@ func (sc *scanner) privateKey(i, j int) int {
 		start--
 	}
 	head := sc.s[j:min(len(sc.s), j+40)]
-	k := strings.Index(head, "PRIVATE KEY")
-	if i-start < 4 || k < 0 || strings.Contains(head[:k], "-") {
+	algorithm, _, found := strings.Cut(head, "PRIVATE KEY")
+	if i-start < 4 || !found || strings.Contains(algorithm, "-") {
 		return 0
 	}
 	// Without an end, everything that follows may be the key.

@@ -19,7 +19,7 @@ func (sc *scanner) home(i, j int) int {
 	}
 	// In a URL, /home/ is a page: a path starts a word.
 	if sep == '/' && before == '/' {
-		if c := sc.at(i - 2); isWord(c) || c == '.' || c == '-' || c == '}' || c == '>' || c == '*' || c == '/' {
+		if c := sc.at(i - 2); isWord(c) || c == '.' || c == '-' || c == '}' || c == '>' || c == '*' || c == '/' && sc.at(i-3) != '/' {
 			return 0
 		}
 	}

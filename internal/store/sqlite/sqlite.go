@@ -209,7 +209,7 @@ func lockFolder(dir string) (*conn, error) {
 	if err := touch(file); err != nil {
 		return nil, fmt.Errorf("%s: %w", lockFile, err)
 	}
-	c, err := connect(file, "", "busy_timeout=0", "cache_size=1")
+	c, err := connect(file, "", "busy_timeout=0")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", lockFile, err)
 	}

@@ -1,0 +1,234 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "rewrite what scripts and docs expect")
+
+// folder holds the program under test.
+var folder string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+// run builds the program as it ships and runs the tests against it.
+func run(m *testing.M) int {
+	if runtime.GOOS == "windows" {
+		fmt.Fprintln(os.Stderr, "e2e: skipped: the scripts use signals and sh")
+		return 0
+	}
+	dir, err := os.MkdirTemp("", "tocsin-e2e")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	folder = dir
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "tocsin"), "../cmd/tocsin")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e: build:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+func TestJourneys(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                "testdata",
+		UpdateScripts:      *update,
+		RequireUniqueNames: true,
+		Setup:              setup,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"tocsin": tocsin,
+			"hub":    hub,
+			"jq":     jq,
+			"flip":   flip,
+		},
+	})
+}
+
+// setup puts the program on the path and everything that a user has in the
+// script's own folder.
+func setup(env *testscript.Env) error {
+	env.Setenv("PATH", folder+string(os.PathListSeparator)+env.Getenv("PATH"))
+	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+	env.Setenv("WORK", env.WorkDir)
+	return nil
+}
+
+// tocsin runs the program: "tocsin [CODE] ARGUMENTS" wants that exit code, 0
+// when none is given.
+func tocsin(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: tocsin [CODE] ARGUMENTS")
+	}
+	want := 0
+	if code, err := strconv.Atoi(args[0]); err == nil {
+		want, args = code, args[1:]
+	}
+	got := 0
+	err := ts.Exec("tocsin", args...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("tocsin %s: %v", strings.Join(args, " "), err)
+	}
+	if got != want {
+		ts.Fatalf("tocsin %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, want, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
+}
+
+// hub runs "tocsin serve" on the folder NAME until the script ends or says "hub
+// NAME stop", which has to be an orderly end. It sets TOCSIN_HUB and KEY, and
+// writes the operator's token to NAME.token on the first start.
+func hub(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: hub NAME [stop]")
+	}
+	name := args[0]
+	if len(args) == 2 && args[1] == "stop" {
+		ts.Check(stop(running[ts.Getenv("WORK")+name]))
+		return
+	}
+	env := []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME")}
+	r, err := start(ts.Getenv("WORK"), name, env)
+	ts.Check(err)
+	running[ts.Getenv("WORK")+name] = r
+	ts.Defer(func() { ts.Check(stop(r)) })
+	ts.Setenv("TOCSIN_HUB", r.URL)
+	ts.Setenv("KEY", r.Key)
+}
+
+// running are the hubs of all scripts. Scripts run one after another.
+var running = map[string]*server{}
+
+// A server is a hub that runs.
+type server struct {
+	URL string `json:"url"`
+	Key string `json:"verifier_key"`
+
+	process *exec.Cmd
+	errors  *os.File
+	stopped bool
+}
+
+// start starts a hub and waits until it answers.
+func start(dir, name string, env []string) (*server, error) {
+	r := &server{process: exec.Command(
+		filepath.Join(folder, "tocsin"), "serve", "--json", "--listen", "127.0.0.1:0",
+		"--data", filepath.Join(dir, name), "--operator-token-file", filepath.Join(dir, name+".token"), "--log-format", "json",
+	)}
+	r.process.Env, r.process.Dir = env, dir
+	var err error
+	if r.errors, err = os.Create(filepath.Join(dir, name+".log")); err != nil {
+		return nil, err
+	}
+	r.process.Stderr = r.errors
+	stdout, err := r.process.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.process.Start(); err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, r)
+	}
+	if err != nil {
+		_ = r.process.Process.Kill()
+		_ = r.process.Wait()
+		log, _ := os.ReadFile(r.errors.Name())
+		return nil, fmt.Errorf("the hub did not start: %w\n%s", err, log)
+	}
+	return r, nil
+}
+
+// stop ends a hub as an operator does.
+func stop(r *server) error {
+	if r == nil || r.stopped {
+		return nil
+	}
+	r.stopped = true
+	defer func() { _ = r.errors.Close() }()
+	if err := r.process.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop: %w", err)
+	}
+	late := time.AfterFunc(20*time.Second, func() { _ = r.process.Process.Kill() })
+	defer late.Stop()
+	if err := r.process.Wait(); err != nil {
+		log, _ := os.ReadFile(r.errors.Name())
+		return fmt.Errorf("the hub did not end in order: %w\n%s", err, log)
+	}
+	return nil
+}
+
+// jq replaces standard output, or a FILE, by one value in it: "jq PATH [FILE]",
+// where a path is like .files.0.valid.
+func jq(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 || len(args) > 2 {
+		ts.Fatalf("usage: jq PATH [FILE]")
+	}
+	file := "stdout"
+	if len(args) == 2 {
+		file = args[1]
+	}
+	var v any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &v))
+	for _, name := range strings.Split(strings.Trim(args[0], "."), ".") {
+		switch at := v.(type) {
+		case map[string]any:
+			v = at[name]
+		case []any:
+			if name == "length" {
+				v = len(at)
+				continue
+			}
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(at) {
+				ts.Fatalf("jq %s: there is no element %s", args[0], name)
+			}
+			v = at[i]
+		default:
+			v = nil
+		}
+	}
+	_, _ = fmt.Fprintln(ts.Stdout(), v)
+}
+
+// flip changes one byte of a file: "flip FILE OFFSET", from the end when the
+// offset is negative.
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip FILE OFFSET")
+	}
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	text := []byte(ts.ReadFile(args[0]))
+	if at < 0 {
+		at += len(text)
+	}
+	text[at] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o600))
+}

@@ -1,0 +1,135 @@
+package hubclient
+
+import (
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Me is who the hub takes the caller for.
+type Me struct {
+	Organization Organization `json:"organization"`
+	User         string       `json:"user"`
+	Token        string       `json:"token"`    // its public id
+	Purpose      string       `json:"purpose"`  // why it reads; "" when nothing is stated
+	Operator     bool         `json:"operator"` // of the hub
+	Communities  []Community  `json:"communities"`
+}
+
+// An Organization is a member of something.
+type Organization struct {
+	Name     string `json:"name"`
+	Title    string `json:"title"`
+	Kind     string `json:"kind"`
+	Identity string `json:"identity"` // id of its STIX identity
+}
+
+// A Community is one in which the caller has a part.
+type Community struct {
+	Name       string `json:"name"`
+	Title      string `json:"title"`
+	Role       string `json:"role"`
+	DefaultTLP string `json:"default_tlp"` // what an unmarked object is taken for
+	TAXII      string `json:"taxii"`       // URL of the API root
+}
+
+// A Submission is what became of what was shared at once.
+type Submission struct {
+	ID         string    `json:"id"`
+	Community  string    `json:"community"`
+	Collection string    `json:"collection"`
+	Requested  string    `json:"requested"`
+	Successes  []Success `json:"successes"`
+	Failures   []Failure `json:"failures"`
+	Findings   []Finding `json:"findings"`
+	Receipt    string    `json:"receipt"` // URL; see [Client.Receipt]
+	First      int64     `json:"first"`   // the range of the one order that it took;
+	Last       int64     `json:"last"`    // zeros when nothing was new
+}
+
+// A Success is an object that is stored.
+type Success struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+	Seq     int64  `json:"seq"`
+	Known   bool   `json:"known"` // was there before, with the same content
+}
+
+// A Failure is an object that was refused, and why.
+type Failure struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+	At      string `json:"at"`
+	Clause  string `json:"clause"`
+	Detail  string `json:"detail"`
+	Hint    string `json:"hint"`
+}
+
+// A Finding is something that the hub's privacy gate noticed and did.
+type Finding struct {
+	Object string `json:"object"` // the object's id as submitted
+	At     string `json:"at"`     // JSON Pointer within the object
+	Class  string `json:"class"`
+	Rule   string `json:"rule"`
+	Action string `json:"action"`
+	Why    string `json:"why"`
+	Count  int    `json:"count"`
+}
+
+// Sightings says who saw an object.
+type Sightings struct {
+	Count     int64            `json:"count"`
+	FirstSeen string           `json:"first_seen"`
+	LastSeen  string           `json:"last_seen"`
+	Sightings []jsontext.Value `json:"sightings"` // the STIX objects, as they were submitted
+}
+
+// An Audience is who would see an object.
+type Audience struct {
+	TLP           string         `json:"tlp"`
+	Organizations []Organization `json:"organizations"`
+}
+
+// Disclosures is a list of what institutions read.
+type Disclosures struct {
+	Disclosures []Disclosure `json:"disclosures"`
+	More        bool         `json:"more"` // there may be more from Next on
+	Next        int64        `json:"next"`
+}
+
+// A Disclosure is one read by an institution.
+type Disclosure struct {
+	Leaf         int64  `json:"leaf"` // number of the record in the ledger; see [Client.RecordReceipt]
+	Time         string `json:"time"`
+	Organization string `json:"organization"`
+	User         string `json:"user"`
+	Purpose      string `json:"purpose"`
+	Collection   string `json:"collection"`
+	From         int64  `json:"from"`
+	To           int64  `json:"to"`
+	Objects      int    `json:"objects"`
+	Receipt      string `json:"receipt"` // URL
+}
+
+// Applied is what applying a network document did.
+type Applied struct {
+	Changes  []Step     `json:"changes"`
+	Tokens   []NewToken `json:"tokens"`
+	Warnings []string   `json:"warnings"`
+}
+
+// A Step is what became of one entry of a network document.
+type Step struct {
+	Kind   string `json:"kind"`
+	Name   string `json:"name"`
+	Action string `json:"action"` // "made", "changed", "unchanged" or "removed"
+	Detail string `json:"detail"`
+	ID     string `json:"id"`
+}
+
+// A NewToken is a token that was just made: its secret is not shown again.
+type NewToken struct {
+	Organization string `json:"organization"`
+	User         string `json:"user"`
+	Name         string `json:"name"`
+	ID           string `json:"id"`
+	Token        string `json:"token"`
+}
