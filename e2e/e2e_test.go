@@ -49,6 +49,10 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "e2e: build:", err)
 		return 1
 	}
+	if err := os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH")); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
 	return m.Run()
 }
 
@@ -67,10 +71,8 @@ func TestJourneys(t *testing.T) {
 	})
 }
 
-// setup puts the program on the path and everything that a user has in the
-// script's own folder.
+// setup puts everything that a user has into the script's own folder.
 func setup(env *testscript.Env) error {
-	env.Setenv("PATH", folder+string(os.PathListSeparator)+env.Getenv("PATH"))
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 	env.Setenv("WORK", env.WorkDir)

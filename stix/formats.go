@@ -309,14 +309,7 @@ func isCVE(s []byte) bool {
 	return ok && cut && len(year) == 4 && isDigits(year, 4) && isDigits(number, 4)
 }
 
-func isDigits(s []byte, least int) bool {
-	for _, c := range s {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return len(s) >= least
-}
+func isDigits(s []byte, least int) bool { return len(s) >= least && are(s, ofNumber) }
 
 // numbered demands that references to a source have the form of its numbers.
 func numbered(source, form, clause string, fits func(s []byte) bool) rule {

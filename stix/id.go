@@ -99,6 +99,7 @@ const (
 	ofProperty             // property names
 	ofKey                  // dictionary keys
 	ofBase64               // base64 without padding
+	ofNumber               // numbers
 )
 
 // classes says of every byte what it may be part of.
@@ -110,6 +111,7 @@ var classes = func() (t [256]uint8) { //nolint:gochecknoglobals // immutable tab
 		ofProperty: lower + digit + "_",
 		ofKey:      lower + upper + digit + "-_",
 		ofBase64:   lower + upper + digit + "+/",
+		ofNumber:   digit,
 	} {
 		for _, c := range []byte(members) {
 			t[c] |= class
@@ -169,27 +171,33 @@ func ParseTime(s string) (time.Time, bool) {
 	nanos := 0
 	if len(s) > len("2006-01-02T15:04:05Z") {
 		frac := s[len("2006-01-02T15:04:05.") : len(s)-1]
-		nanos = digits(frac, 0, len(frac))
+		nanos = number(frac, 0, len(frac))
 		for range 9 - len(frac) {
 			nanos *= 10
 		}
 	}
-	return time.Date(digits(s, 0, 4), time.Month(digits(s, 5, 7)), digits(s, 8, 10),
-		digits(s, 11, 13), digits(s, 14, 16), digits(s, 17, 19), nanos, time.UTC), true
+	return time.Date(number(s, 0, 4), time.Month(number(s, 5, 7)), number(s, 8, 10),
+		number(s, 11, 13), number(s, 14, 16), number(s, 17, 19), nanos, time.UTC), true
 }
 
 // isTime reports whether s is a timestamp that ParseTime reads.
 func isTime[T chars](s T) bool {
 	const plain, longest = len("2006-01-02T15:04:05Z"), len("2006-01-02T15:04:05.999999999Z")
 	if len(s) < plain || len(s) > longest || len(s) == plain+1 || s[len(s)-1] != 'Z' ||
-		s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' ||
-		len(s) > plain && (s[19] != '.' || digits(s, 20, len(s)-1) < 0) {
+		s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || len(s) > plain && s[19] != '.' {
 		return false
 	}
-	year, month, day := digits(s, 0, 4), digits(s, 5, 7), digits(s, 8, 10)
-	hour, minute, second := digits(s, 11, 13), digits(s, 14, 16), digits(s, 17, 19)
-	return year >= 1 && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month) &&
-		hour >= 0 && hour <= 23 && minute >= 0 && minute <= 59 && second >= 0 && second <= 59
+	all := classes[s[0]] & classes[s[1]] & classes[s[2]] & classes[s[3]] & classes[s[5]] & classes[s[6]] & classes[s[8]] &
+		classes[s[9]] & classes[s[11]] & classes[s[12]] & classes[s[14]] & classes[s[15]] & classes[s[17]] & classes[s[18]]
+	for i := plain; i < len(s)-1; i++ {
+		all &= classes[s[i]]
+	}
+	if all&ofNumber == 0 {
+		return false
+	}
+	year, month, day := number(s, 0, 4), number(s, 5, 7), number(s, 8, 10)
+	return year >= 1 && month >= 1 && month <= 12 && day >= 1 && (day <= 28 || day <= daysIn(year, month)) &&
+		number(s, 11, 13) <= 23 && number(s, 14, 16) <= 59 && number(s, 17, 19) <= 59
 }
 
 // compareTimes orders two timestamps that isTime accepts: negative when a is
@@ -227,16 +235,11 @@ func daysIn(year, month int) int {
 	}
 }
 
-// digits reads s[from:to], at most nine digits, as a number: -1 when there is
-// anything else in it.
-func digits[T chars](s T, from, to int) int {
+// number reads s[from:to], which are digits, at most nine.
+func number[T chars](s T, from, to int) int {
 	n := 0
 	for i := from; i < to; i++ {
-		c := s[i] - '0'
-		if c > 9 {
-			return -1
-		}
-		n = n*10 + int(c)
+		n = n*10 + int(s[i]-'0')
 	}
 	return n
 }

@@ -11,7 +11,6 @@ func markingDefinition() objectType {
 	return objectType{name: "marking-definition", kind: metaType, table: table{
 		clause: clause,
 		rows: []row{
-			required("id", ownID), // the fixed instances have random ids, and others should
 			required("created", timestamp, shouldHaveMilliseconds),
 			optional("modified", notApplicable(timestamp)),
 			optional("revoked", notApplicable(boolean)),

@@ -13,7 +13,11 @@ import (
 // warned of only, since nobody says that it means the types of STIX; widely used
 // content has it.
 func anything(c *checker, v Value) {
-	for i := v.i; i < v.node().next; i++ {
+	end := v.node().next
+	if c.options.ErrorsOnly {
+		end = v.i + 1
+	}
+	for i := v.i; i < end; i++ {
 		n := &v.d.nodes[i]
 		var clause, message string
 		switch {
@@ -90,17 +94,21 @@ func floatIn(least, most float64, clause string) check {
 	}
 }
 
+const aTime = "a time such as 2026-11-23T09:30:00.000Z was expected, with at most nine digits after the point"
+
 func timestamp(c *checker, v Value) {
 	if !isTime(v.inside()) {
-		c.fail(v, "STIX 2.1 §2.16", "a time such as 2026-11-23T09:30:00.000Z was expected, with at most nine digits after the point")
+		c.fail(v, "STIX 2.1 §2.16", aTime)
 	}
 }
 
 // milliseconds takes timestamps with three digits after the point or more, as
 // created and modified have.
 func milliseconds(c *checker, v Value) {
-	timestamp(c, v)
-	if s := v.inside(); isTime(s) && !hasMilliseconds(s) {
+	switch s := v.inside(); {
+	case !isTime(s):
+		c.fail(v, "STIX 2.1 §2.16", aTime)
+	case !hasMilliseconds(s):
 		c.fail(v, "STIX 2.1 §3.2", "at least three digits after the decimal point of the seconds were expected")
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tocsin/internal/hubclient"
 	"tocsin/internal/member"
 )
 
@@ -105,7 +104,7 @@ func (a *app) readDocument(name string) ([]byte, error) {
 	return text, nil
 }
 
-func (a *app) applyNetwork(ctx context.Context, h *caller, n member.Network, o applyFlags) error {
+func (a *app) applyNetwork(ctx context.Context, h *hubclient.Client, n member.Network, o applyFlags) error {
 	text, err := json.Marshal(n)
 	if err != nil {
 		return fmt.Errorf("document: %w", err)
@@ -113,15 +112,12 @@ func (a *app) applyNetwork(ctx context.Context, h *caller, n member.Network, o a
 	return a.applyDocument(ctx, h, text, o)
 }
 
-func (a *app) applyDocument(ctx context.Context, h *caller, text []byte, o applyFlags) error {
-	r := request{method: http.MethodPost, path: "network/", body: text, kind: "application/yaml"} // JSON is YAML
-	if o.dryRun {
-		r.query, r.again = url.Values{"plan": {""}}, true
+func (a *app) applyDocument(ctx context.Context, h *hubclient.Client, text []byte, o applyFlags) error {
+	applied, err := h.ApplyNetwork(ctx, text, o.dryRun) // JSON is YAML
+	if err != nil {
+		return fmt.Errorf("apply: %w", err)
 	}
-	var applied member.Applied
-	if err := h.call(ctx, r, &applied); err != nil {
-		return err
-	}
+	applied.Changes, applied.Tokens, applied.Warnings = notNil(applied.Changes), notNil(applied.Tokens), notNil(applied.Warnings)
 	if err := a.keepTokens(applied.Tokens, o.tokens); err != nil {
 		return err
 	}
@@ -134,7 +130,7 @@ func (a *app) applyDocument(ctx context.Context, h *caller, text []byte, o apply
 
 // keepTokens writes new tokens to files, and takes their secrets out of what
 // is shown.
-func (a *app) keepTokens(tokens []member.NewToken, dir string) error {
+func (a *app) keepTokens(tokens []hubclient.NewToken, dir string) error {
 	if dir == "" {
 		return nil
 	}
@@ -156,7 +152,7 @@ func (a *app) keepTokens(tokens []member.NewToken, dir string) error {
 	return nil
 }
 
-func (a *app) showApplied(applied member.Applied, o applyFlags) {
+func (a *app) showApplied(applied hubclient.Applied, o applyFlags) {
 	counts := map[string]int{}
 	var rows [][]string
 	for _, c := range applied.Changes {
@@ -192,10 +188,16 @@ func (a *app) showApplied(applied member.Applied, o applyFlags) {
 }
 
 // describe asks the hub for its directory, as far as the caller may know it.
-func (h *caller) describe(ctx context.Context) (member.Network, error) {
+func describe(ctx context.Context, h *hubclient.Client) (member.Network, error) {
 	var n member.Network
-	err := h.call(ctx, request{method: http.MethodGet, path: "network/", again: true}, &n)
-	return n, err
+	text, err := h.Network(ctx)
+	if err != nil {
+		return n, fmt.Errorf("network: %w", err)
+	}
+	if err := json.Unmarshal(text, &n); err != nil {
+		return n, &failure{code: ExitFault, what: "this does not answer like a hub", next: "check the address"}
+	}
+	return n, nil
 }
 
 // confirm asks a question whose answer is yes or no. Without a terminal there

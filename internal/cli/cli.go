@@ -59,8 +59,9 @@ func Main(ctx context.Context, env Env) int {
 type app struct {
 	Env
 
-	running bool // the command's own work has begun: errors before it are usage errors
-	json    bool // --json was given
+	running bool   // the command's own work has begun: errors before it are usage errors
+	json    bool   // --json was given
+	hub     string // the address of the hub that the command calls
 }
 
 func (a *app) root() *cobra.Command {
@@ -153,6 +154,9 @@ func (a *app) report(err error) int {
 	code := ExitDone
 	for _, f := range failures {
 		code = max(code, f.code)
+		if f.where == "" && f.code == ExitFault {
+			f.where = a.hub
+		}
 		fmt.Fprintf(a.Stderr, "%s %s\n", a.paint(a.StderrTerminal, red, "tocsin:"), safe(f.what))
 		if f.where != "" {
 			fmt.Fprintf(a.Stderr, "  where: %s\n", safe(f.where))

@@ -1,8 +1,7 @@
 package cli
 
 import (
-	"context"
-	"net/http"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,7 +59,7 @@ func (a *app) list(short, example string, header []string, rows func(n member.Ne
 			if err != nil {
 				return err
 			}
-			n, err := hub.describe(cmd.Context())
+			n, err := describe(cmd.Context(), hub)
 			if err != nil {
 				return err
 			}
@@ -210,8 +209,8 @@ func (a *app) revoke() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := hub.revoke(cmd.Context(), names[0]); err != nil {
-				return err
+			if err := hub.RevokeToken(cmd.Context(), names[0]); err != nil {
+				return fmt.Errorf("revoke: %w", err)
 			}
 			if a.json {
 				return a.writeJSON(map[string]string{"revoked": names[0]})
@@ -222,10 +221,6 @@ func (a *app) revoke() *cobra.Command {
 	}
 	h.add(c)
 	return c
-}
-
-func (h *caller) revoke(ctx context.Context, id string) error {
-	return h.call(ctx, request{method: http.MethodDelete, path: "tokens/" + id + "/"}, nil)
 }
 
 func (a *app) community() *cobra.Command {

@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
 	"tocsin/internal/authorize"
+	"tocsin/internal/hubclient"
 	"tocsin/internal/minimize"
 	"tocsin/tlp"
 )
@@ -24,7 +23,7 @@ type audience struct {
 // audiences asks the hub who would see what is marked how. A marking that is
 // no TLP label is for the hub to understand; until it does, only the sharer
 // sees what carries it.
-func (h *caller) audiences(ctx context.Context, t target, who me, objects []minimize.Object) ([]audience, error) {
+func audiences(ctx context.Context, h *hubclient.Client, t target, who hubclient.Me, objects []minimize.Object) ([]audience, error) {
 	counts := map[string]int{}
 	defined := map[string]bool{}
 	for _, o := range objects {
@@ -51,18 +50,9 @@ func (h *caller) audiences(ctx context.Context, t target, who me, objects []mini
 			all = append(all, audience{Objects: counts[name], Organizations: []string{who.Organization.Name}})
 			continue
 		}
-		var seen struct {
-			TLP           string `json:"tlp"`
-			Organizations []struct {
-				Name string `json:"name"`
-			} `json:"organizations"`
-		}
-		q := url.Values{"collection": {t.collection}, "to": t.to}
-		if name != "" {
-			q.Set("tlp", name)
-		}
-		if err := h.call(ctx, request{method: http.MethodGet, path: "communities/" + url.PathEscape(t.community) + "/audience/", query: q, again: true}, &seen); err != nil {
-			return nil, err
+		seen, err := h.Audience(ctx, t.community, name, t.to)
+		if err != nil {
+			return nil, fmt.Errorf("audience: %w", err)
 		}
 		a := audience{TLP: seen.TLP, Objects: counts[name], Organizations: []string{}}
 		for _, o := range seen.Organizations {

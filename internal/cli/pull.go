@@ -75,17 +75,13 @@ func (a *app) pullObjects(ctx context.Context, o pullFlags) error {
 		return err
 	}
 	if o.community == "" || o.collection == "" {
-		who, err := h.me(ctx)
+		who, err := h.Me(ctx)
 		if err != nil {
+			return fmt.Errorf("me: %w", err)
+		}
+		if err := o.complete(ctx, h, who); err != nil {
 			return err
 		}
-		if err := h.complete(ctx, &o.target, who); err != nil {
-			return err
-		}
-	}
-	c, err := client.New(client.Options{URL: h.base.String(), HTTP: h.http, Credentials: client.Credentials{Token: h.token}, Purpose: h.purpose})
-	if err != nil {
-		return fmt.Errorf("taxii: %w", err)
 	}
 	sink, err := a.newSink(o)
 	if err != nil {
@@ -95,10 +91,10 @@ func (a *app) pullObjects(ctx context.Context, o pullFlags) error {
 	bar := a.progress("reading", "objects", 0)
 	var read int64
 	q := client.Query{From: from, IDs: o.ids, Types: o.types, Version: o.versions}
-	for page, err := range c.Objects(ctx, "/"+o.community+"/", o.collection, q) {
+	for page, err := range h.Objects(ctx, o.community, o.collection, q) {
 		if err != nil {
 			bar.end()
-			return h.explain(err)
+			return fmt.Errorf("read: %w", err)
 		}
 		for _, object := range page.Objects {
 			if err := sink.write(object.Raw); err != nil {
@@ -119,17 +115,6 @@ func (a *app) pullObjects(ctx context.Context, o pullFlags) error {
 		a.note("%s read (%s/s)", count(int(read), "object"), grouped(bar.rate()))
 	}
 	return nil
-}
-
-// explain adds where it was to an error of the network.
-func (h *caller) explain(err error) error {
-	for _, f := range explain(err) {
-		if f.code == ExitFault {
-			f.where = h.base.String()
-			return &f
-		}
-	}
-	return err
 }
 
 // from returns where to begin: where the last run ended, or at --since.

@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tocsin/internal/hubclient"
 	"tocsin/internal/minimize"
 )
 
@@ -91,18 +90,18 @@ Exit code 0: everything is shared. 1: something was refused, or you said no.`,
 
 // A shared is the outcome of the command, as programs read it.
 type shared struct {
-	DryRun      bool               `json:"dry_run,omitempty"`
-	Community   string             `json:"community"`
-	Collection  string             `json:"collection"`
-	Objects     int                `json:"objects"` // that leave, or would
-	Types       map[string]int     `json:"types"`
-	Invalid     []fault            `json:"invalid"`  // that stay here
-	Findings    []minimize.Finding `json:"findings"` // of the privacy gate here
-	Audience    []audience         `json:"audience"`
-	New         int                `json:"new"`
-	Known       int                `json:"known"` // were there before
-	Failures    []refusedByHub     `json:"failures"`
-	Submissions []submission       `json:"submissions"`
+	DryRun      bool                `json:"dry_run,omitempty"`
+	Community   string              `json:"community"`
+	Collection  string              `json:"collection"`
+	Objects     int                 `json:"objects"` // that leave, or would
+	Types       map[string]int      `json:"types"`
+	Invalid     []fault             `json:"invalid"`  // that stay here
+	Findings    []minimize.Finding  `json:"findings"` // of the privacy gate here
+	Audience    []audience          `json:"audience"`
+	New         int                 `json:"new"`
+	Known       int                 `json:"known"` // were there before
+	Failures    []hubclient.Failure `json:"failures"`
+	Submissions []submission        `json:"submissions"`
 }
 
 // A submission is what a hub answers to a batch.
@@ -114,26 +113,16 @@ type submission struct {
 	Receipt string `json:"receipt"` // file
 }
 
-// A refusedByHub is an object that the hub did not take.
-type refusedByHub struct {
-	ID      string `json:"id"`
-	Version string `json:"version"`
-	At      string `json:"at,omitempty"`
-	Clause  string `json:"clause,omitempty"`
-	Detail  string `json:"detail"`
-	Hint    string `json:"hint,omitempty"`
-}
-
 func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) error {
 	h, err := a.connect(o.hubFlags)
 	if err != nil {
 		return err
 	}
-	who, err := h.me(ctx)
+	who, err := h.Me(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("me: %w", err)
 	}
-	if err := h.complete(ctx, &o.target, who); err != nil {
+	if err := o.complete(ctx, h, who); err != nil {
 		return err
 	}
 	in, err := a.gather(ctx, names)
@@ -148,14 +137,14 @@ func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) er
 	if err != nil {
 		return err
 	}
-	seen, err := h.audiences(ctx, o.target, who, out.objects)
+	seen, err := audiences(ctx, h, o.target, who, out.objects)
 	if err != nil {
 		return err
 	}
 	r := shared{
 		DryRun: o.dryRun, Community: o.community, Collection: o.collection, Objects: len(out.objects), Types: map[string]int{},
 		Invalid: append(notNil(in.broken), rejections(out.rejected)...), Findings: notNil(out.findings), Audience: seen,
-		Failures: []refusedByHub{}, Submissions: []submission{},
+		Failures: []hubclient.Failure{}, Submissions: []submission{},
 	}
 	for _, object := range out.objects {
 		r.Types[object.Type()]++
@@ -185,7 +174,7 @@ func (a *app) finishDry(r *shared) error {
 
 // complete finds the community and the collection where there is only one
 // choice, and says what the choices are where there are more.
-func (h *caller) complete(ctx context.Context, t *target, who me) error {
+func (t *target) complete(ctx context.Context, h *hubclient.Client, who hubclient.Me) error {
 	if t.community == "" {
 		var names []string
 		for _, c := range who.Communities {
@@ -197,7 +186,7 @@ func (h *caller) complete(ctx context.Context, t *target, who me) error {
 		t.community = names[0]
 	}
 	if t.collection == "" {
-		n, err := h.describe(ctx)
+		n, err := describe(ctx, h)
 		if err != nil {
 			return err
 		}
@@ -219,7 +208,7 @@ func (h *caller) complete(ctx context.Context, t *target, who me) error {
 
 // share sends the objects in batches: those that explain others one after
 // another, then the rest, a few at a time.
-func (a *app) share(ctx context.Context, h *caller, o submitFlags, objects []minimize.Object, r *shared) error {
+func (a *app) share(ctx context.Context, h *hubclient.Client, o submitFlags, objects []minimize.Object, r *shared) error {
 	if err := os.MkdirAll(o.receipts, 0o700); err != nil {
 		return &failure{code: ExitFault, what: "the folder for receipts cannot be made", where: o.receipts, err: err}
 	}
@@ -277,7 +266,7 @@ func (b batch) body() []byte {
 
 // A sender sends batches and gathers what became of them.
 type sender struct {
-	h *caller
+	h *hubclient.Client
 	o submitFlags
 
 	mu   sync.Mutex // guards what follows
@@ -320,21 +309,9 @@ func (s *sender) send(ctx context.Context, b batch) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	var made struct {
-		ID        string `json:"id"`
-		First     int64  `json:"first"`
-		Last      int64  `json:"last"`
-		Successes []struct {
-			Known bool `json:"known"`
-		} `json:"successes"`
-		Failures []refusedByHub `json:"failures"`
-	}
-	err := s.h.call(ctx, request{
-		method: http.MethodPost, path: s.o.path() + "submissions/", query: url.Values{"to": s.o.to},
-		body: b.body(), kind: "application/json", again: true,
-	}, &made)
+	made, err := s.h.Submit(ctx, s.o.community, s.o.collection, b.body(), s.o.to)
 	if err != nil {
-		return err
+		return fmt.Errorf("submit: %w", err)
 	}
 	saved, err := s.keep(ctx, made.ID)
 	s.mu.Lock()
@@ -356,22 +333,17 @@ func (s *sender) send(ctx context.Context, b batch) error {
 // keep saves the receipt of a submission and returns its file's name.
 func (s *sender) keep(ctx context.Context, id string) (string, error) {
 	if !plainName(id) {
-		return "", s.h.stranger("")
+		return "", &failure{code: ExitFault, what: "this does not answer like a hub", next: "check the address"}
 	}
-	var text []byte
-	if err := s.h.call(ctx, request{method: http.MethodGet, path: "submissions/" + id + "/receipt/", again: true}, &text); err != nil {
-		return "", err
+	text, err := s.h.Receipt(ctx, id)
+	if err != nil {
+		return "", fmt.Errorf("receipt: %w", err)
 	}
 	name := filepath.Join(s.o.receipts, id+".tlog-proof")
 	if err := os.WriteFile(name, text, 0o600); err != nil {
 		return "", &failure{code: ExitFault, what: "the objects are shared, but their receipt cannot be saved", where: name, err: err}
 	}
 	return name, nil
-}
-
-// path returns the collection's path in the hub's API.
-func (t target) path() string {
-	return "communities/" + url.PathEscape(t.community) + "/collections/" + url.PathEscape(t.collection) + "/"
 }
 
 func (a *app) summarizeShared(r *shared, receipts string, bar *progress) {

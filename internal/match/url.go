@@ -20,7 +20,7 @@ func normalizeURL(b, text []byte, inLog bool) (urlText, bool) {
 	r := urlReader{text: text, inLog: inLog}
 	for {
 		c, ok := r.next()
-		if !ok {
+		if !ok || !inScheme(c, len(b)) && c != ':' {
 			return urlText{}, false
 		}
 		b = append(b, lower[c])
@@ -60,6 +60,12 @@ func normalizeURL(b, text []byte, inLog bool) (urlText, bool) {
 	}
 	u.text, u.end = b, r.at
 	return u, true
+}
+
+// inScheme reports whether a byte may stand at a place of a URL's scheme
+// (RFC 3986 §3.1).
+func inScheme(c byte, at int) bool {
+	return class[c]&letter != 0 || at > 0 && (class[c]&digit != 0 || c == '+' || c == '-' || c == '.')
 }
 
 // appendEscaped appends a byte of a path or a query.
@@ -156,4 +162,50 @@ func endsURL(c byte) bool {
 		return true
 	}
 	return c <= ' '
+}
+
+// originOf returns what stands before the path of a URL in its one spelling.
+func originOf(url string) string {
+	from := len(url) - len(afterScheme(url))
+	for i := from; i < len(url); i++ {
+		if url[i] == '/' {
+			return url[:i]
+		}
+	}
+	return url
+}
+
+// hostOf returns the host of a URL in its one spelling.
+func hostOf(url string) string {
+	origin := originOf(url)
+	host := afterScheme(origin)
+	return host[:len(host)-portLength(host)]
+}
+
+// portOf returns the port of an origin, "" for the scheme's own.
+func portOf(origin string) string {
+	host := afterScheme(origin)
+	if n := portLength(host); n > 0 {
+		return host[len(host)-n+1:]
+	}
+	return ""
+}
+
+func afterScheme(url string) string {
+	for i := range len(url) - 2 {
+		if url[i:i+3] == "://" {
+			return url[i+3:]
+		}
+	}
+	return ""
+}
+
+// portLength returns how long the port of a host is, with its colon.
+func portLength(host string) int {
+	for i := len(host) - 1; i >= 0 && class[host[i]]&digit != 0 || i >= 0 && host[i] == ':'; i-- {
+		if host[i] == ':' {
+			return len(host) - i
+		}
+	}
+	return 0
 }

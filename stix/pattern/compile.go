@@ -65,6 +65,20 @@ const (
 	planWithin
 )
 
+// plan returns what an operator is compiled to.
+func (j join) plan() planKind {
+	switch j {
+	case joinAnd:
+		return planAnd
+	case joinOr:
+		return planOr
+	case joinFollow:
+		return planFollow
+	case leaf:
+	}
+	return planLeaf
+}
+
 // A span is a length of time; it can be longer than a time.Duration.
 type span struct {
 	seconds int64
@@ -114,7 +128,7 @@ func (m *Matcher) plan(p *Pattern, e *expr, around Window) (*plan, error) {
 		n.leaf = len(m.leaves)
 		m.leaves = append(m.leaves, leafPlan{cond: c, window: around})
 	} else {
-		n.kind = map[join]planKind{joinAnd: planAnd, joinOr: planOr, joinFollow: planFollow}[e.join]
+		n.kind = e.join.plan()
 		for i := range e.kids {
 			k, err := m.plan(p, &e.kids[i], around)
 			if err != nil {

@@ -75,7 +75,7 @@ type faultyFile struct {
 func (f *faultyFile) Unwrap() vfs.File { return f.File }
 
 func (f *faultyFile) SharedMemory() vfs.SharedMemory {
-	return f.File.(vfs.FileSharedMemory).SharedMemory() //nolint:errcheck,forcetypeassert // the operating system's files have it
+	return f.File.(vfs.FileSharedMemory).SharedMemory()
 }
 
 func (f *faultyFile) WriteAt(p []byte, off int64) (int, error) {

@@ -3,12 +3,13 @@ package sqlite
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,7 +96,7 @@ func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
 	signer := loadSigner(t, dir)
 	var acked []ack
 	for i := range *kills {
-		fresh := writeAndKill(t, dir, i*1_000_000, time.Duration(rand.IntN(120))*time.Millisecond)
+		fresh := writeAndKill(t, dir, i*1_000_000, time.Duration(random(t, 120))*time.Millisecond)
 		acked = append(acked, fresh...)
 		checkAcknowledged(t, dir, signer, acked, fresh)
 	}
@@ -111,6 +112,15 @@ func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
 	if len(acked) < *kills {
 		t.Errorf("%d submissions were acknowledged in %d runs: the test tests nothing", len(acked), *kills)
 	}
+}
+
+func random(t testing.TB, below int) int {
+	t.Helper()
+	n, err := rand.Int(rand.Reader, big.NewInt(int64(below)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(n.Int64())
 }
 
 // writeAndKill runs a writer, kills it some time after its first
@@ -227,7 +237,7 @@ func TestNoFlippedBitIsServed(t *testing.T) {
 	}
 	harmless := 0
 	for range flips {
-		at, bit := rand.IntN(len(content)), rand.IntN(8)
+		at, bit := random(t, len(content)), random(t, 8)
 		content[at] ^= 1 << bit
 		err := os.WriteFile(file, content, 0o600)
 		content[at] ^= 1 << bit

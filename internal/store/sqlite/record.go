@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -194,6 +195,7 @@ func (r *recording) place(b *batch, o *incoming) (p placed, refusal *tocsin.Erro
 	if err != nil {
 		return placed{}, nil, err
 	}
+	passedOn := false // the same content is here, for another audience
 	for _, s := range siblings {
 		if s.flags&flagTombstone != 0 || !s.sameVersion(o) {
 			continue
@@ -218,6 +220,7 @@ func (r *recording) place(b *batch, o *incoming) (p placed, refusal *tocsin.Erro
 		if covered {
 			return placed{store.Success{ID: o.ID, Version: s.name(), Seq: s.seq, Known: true}, s.sum}, nil, nil
 		}
+		passedOn = true
 	}
 	if slices.ContainsFunc(siblings, func(s sibling) bool {
 		return s.flags&flagRevoked != 0 && s.modified.Before(o.Modified)
@@ -227,7 +230,41 @@ func (r *recording) place(b *batch, o *incoming) (p placed, refusal *tocsin.Erro
 			Hint: "share it under a new id",
 		}, nil
 	}
+	foreign, err := r.foreign(b, o, siblings)
+	if err != nil {
+		return placed{}, nil, err
+	}
+	if foreign && !passedOn {
+		return placed{}, &tocsin.Error{
+			Kind: tocsin.Forbidden, At: "/id", Clause: "STIX 2.1 §3.6", Message: "another organization shared this object here, and only it may share another version",
+			Hint: "share an object of your own with a derived-from relationship, or ask a curator of the community",
+		}, nil
+	}
 	return r.insert(b, o, siblings)
+}
+
+// foreign reports whether an object's other versions were shared by somebody
+// else: a hub cannot know who the creator is behind every created_by_ref, so
+// the first to share an object here is taken for it, and nobody but a curator
+// can revoke or supersede what another shared. Objects without versions, such
+// as addresses, are the same for everybody.
+func (r *recording) foreign(b *batch, o *incoming, siblings []sibling) (bool, error) {
+	if o.Version == "" || r.admitted.Who().Role(r.admitted.Target().Community) >= tocsin.Curator {
+		return false, nil
+	}
+	for _, s := range siblings {
+		if s.flags&flagTombstone != 0 {
+			continue
+		}
+		label, err := b.s.labelOf(b.c, s.label)
+		if err != nil {
+			return false, err
+		}
+		if label.Owner != r.admitted.Who().Organization.Name {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func (s sibling) sameVersion(o *incoming) bool {
@@ -265,7 +302,8 @@ func (b *batch) siblings(collection int64, o *incoming) (out []sibling, err erro
 }
 
 // sameContent compares a stored version with an object: byte for byte, or else
-// as JSON values, because tools that pass an object on may write it anew.
+// as JSON values (RFC 8785), because tools that pass an object on may write it
+// anew. It never goes by a hash alone of anything less than the content.
 func (b *batch) sameContent(s sibling, o *incoming) (bool, error) {
 	if bytes.Equal(s.sum, o.sum[:]) {
 		return true, nil
@@ -275,11 +313,8 @@ func (b *batch) sameContent(s sibling, o *incoming) (bool, error) {
 		return false, err
 	}
 	stored, wanted := jsontext.Value(raw), jsontext.Value(o.Raw()).Clone()
-	// Integers are kept as they are written: RFC 8785 rounds those above 2⁵³,
-	// and then two contents could pass for one.
-	keep := jsontext.CanonicalizeRawInts(false)
-	if stored.Canonicalize(keep) != nil || wanted.Canonicalize(keep) != nil {
-		return false, nil
+	if err := errors.Join(stored.Canonicalize(), wanted.Canonicalize()); err != nil {
+		return false, err
 	}
 	return bytes.Equal(stored, wanted), nil
 }

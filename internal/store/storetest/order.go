@@ -24,7 +24,7 @@ func orderIsTotal(t *testing.T, p Place) {
 	}
 	s = reopen(t, s, p)
 	share(t, s, "bank", Indicator(20, 0))
-	checkOrder(t, scan(t, s, collection, 0, 1000), 21)
+	checkOrder(t, scan(t, s, collection, 1000), 21)
 }
 
 // checkOrder checks that rows are positions 1 to n, and that date_added grows
@@ -61,7 +61,7 @@ func concurrentSubmissions(t *testing.T, p Place) {
 		})
 	}
 	all.Wait()
-	rows := scan(t, s, collection, 0, 64)
+	rows := scan(t, s, collection, 64)
 	checkOrder(t, rows, writers*each)
 	ids := map[string]bool{}
 	for _, r := range rows {
@@ -114,7 +114,7 @@ func bytesAreKept(t *testing.T, p Place) {
 	want := Indicator(1, 0, ` , "x_unknown" : {"b":1.0e2,"a":[ ]}, "name":"\u00fcber /\/ ü"`)
 	share(t, s, "bank", want)
 	s = reopen(t, s, p)
-	rows := scan(t, s, collection, 0, 10)
+	rows := scan(t, s, collection, 10)
 	if len(rows) != 1 || raw(t, rows[0]) != want {
 		t.Errorf("content = %q, want %q", raw(t, rows[0]), want)
 	}
@@ -139,7 +139,7 @@ func seek(t *testing.T, p Place) {
 			t.Fatalf("Withdraw = %d, %v", n, err)
 		}
 	}
-	rows := scan(t, s, collection, 0, 100)
+	rows := scan(t, s, collection, 100)
 	for i, r := range rows {
 		before := int64(0)
 		if i > 0 {
@@ -149,7 +149,7 @@ func seek(t *testing.T, p Place) {
 			at   time.Time
 			want int64
 		}{
-			"at":                 {r.Added, r.Seq},
+			"at":                   {r.Added, r.Seq},
 			"a microsecond before": {r.Added.Add(-time.Microsecond), before},
 			"a nanosecond before":  {r.Added.Add(-time.Nanosecond), before},
 			"a nanosecond after":   {r.Added.Add(time.Nanosecond), r.Seq},

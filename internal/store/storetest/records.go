@@ -38,7 +38,7 @@ func strangers(t *testing.T, p Place) {
 		_, err = s.Receipt(ctx, leaf)
 		wantNotFound(t, "Receipt", err)
 	}
-	if got := scan(t, s, other, 0, 10); len(got) != 0 {
+	if got := scan(t, s, other, 10); len(got) != 0 {
 		t.Errorf("Scan of another collection = %v", got)
 	}
 	if got, err := s.Sightings(ctx, "energy", IndicatorID(1)); len(got) != 0 || err != nil {
@@ -345,7 +345,7 @@ func closed(t *testing.T, p Place) {
 	if err := s.Close(); err != nil {
 		t.Errorf("closing twice: %v", err)
 	}
-	checkOrder(t, scan(t, open(t, p), collection, 0, 10), 1)
+	checkOrder(t, scan(t, open(t, p), collection, 10), 1)
 }
 
 func canceled(t *testing.T, p Place) {
@@ -359,5 +359,5 @@ func canceled(t *testing.T, p Place) {
 	if _, err := s.Versions(ctx, collection, IndicatorID(2)); !errors.Is(err, context.Canceled) {
 		t.Errorf("Versions = %v, want canceled", err)
 	}
-	checkOrder(t, scan(t, s, collection, 0, 10), 1)
+	checkOrder(t, scan(t, s, collection, 10), 1)
 }

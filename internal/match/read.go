@@ -1,0 +1,403 @@
+package match
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+)
+
+// A reader looks through one line.
+type reader struct {
+	set    *Set
+	line   []byte
+	hits   []Hit
+	before int  // how many hits there were before this line
+	marks  bool // whether anything in the set has colons or an @
+	seen   int  // up to where IPv6 addresses and URLs were looked for
+}
+
+// read splits the line into words, and looks each of them up.
+func (r *reader) read() {
+	r.before = len(r.hits)
+	line := r.line
+	for i := 0; i < len(line); {
+		c := class[line[i]]
+		if c&word == 0 {
+			if c == mark && r.marks {
+				r.mark(i)
+			}
+			i++
+			continue
+		}
+		start, has := i, c
+		for i++; i < len(line); i++ {
+			if c = class[line[i]]; c&word == 0 {
+				break
+			}
+			has |= c
+		}
+		if i-start >= shortest && !r.word(start, i, has) && start > 0 && (line[start-1] == '\\' || line[start-1] == '%') {
+			r.escaped(start, i)
+		}
+	}
+}
+
+// shortest is the length of the shortest word that is looked up: "t.co".
+const shortest = 4
+
+// word looks up line[start:end], of which has says what it has, and reports
+// whether it was found.
+func (r *reader) word(start, end int, has uint8) bool {
+	if has&dot == 0 {
+		switch end - start {
+		case 32, 40, 64, 128:
+			return has&far == 0 && r.sum(start, end)
+		}
+		return false
+	}
+	for start < end && (r.line[start] == '.' || r.line[start] == '-') {
+		start++
+	}
+	for start < end && (r.line[end-1] == '.' || r.line[end-1] == '-') { // the end of a sentence, or of a name from the DNS
+		end--
+	}
+	switch {
+	case end-start < shortest:
+		return false
+	case has&(letter|far) != 0:
+		return r.name(start, end, has)
+	default:
+		return r.address(start, end)
+	}
+}
+
+// escaped looks at a word without what an escape left at its start: "%2Fhost",
+// "\thost", "\x22host", "\u0022host".
+func (r *reader) escaped(start, end int) {
+	skip := 0
+	switch c := r.line[start]; {
+	case r.line[start-1] == '%':
+		skip = 2
+	case c == 'x':
+		skip = 3
+	case c == 'u':
+		skip = 5
+	case strings.IndexByte("nrtbf", c) >= 0:
+		skip = 1
+	}
+	if skip == 0 || end-start-skip < shortest {
+		return
+	}
+	var has uint8
+	for _, c := range r.line[start+skip : end] {
+		has |= class[c]
+	}
+	r.word(start+skip, end, has)
+}
+
+// sum looks up a word that has the length of a hash.
+func (r *reader) sum(start, end int) bool {
+	var b [128]byte
+	text := b[:0]
+	h := seed
+	for i := end - 1; i >= start; i-- {
+		c := lower[r.line[i]]
+		if class[c]&(digit|hex) == 0 {
+			return false
+		}
+		h = step(h, c)
+	}
+	if !r.set.filter.has(finish(h)) {
+		return false
+	}
+	for _, c := range r.line[start:end] {
+		text = append(text, lower[c])
+	}
+	at, ok := r.set.texts[string(text)]
+	if ok {
+		r.hit(at, start, end)
+	}
+	return ok
+}
+
+// name looks up a domain name and its parents, from the shortest to the
+// longest. The longest that is known counts.
+func (r *reader) name(start, end int, has uint8) bool {
+	if end-start > longestDomain {
+		return false
+	}
+	if has&far != 0 {
+		return r.foreign(start, end)
+	}
+	var b [longestDomain]byte
+	text, from := b[:end-start], end
+	found, at, dots := int32(-1), 0, 0
+	h := seed
+	for i := end - 1; i >= start; i-- {
+		c := lower[r.line[i]]
+		if c == '.' {
+			if dots++; dots > 1 && r.set.filter.has(finish(h)) {
+				from = r.lowered(text, start, from, i+1)
+				if e, ok := r.set.texts[string(text[i+1-start:])]; ok {
+					found, at = e, i+1
+				}
+			}
+		}
+		h = step(h, c)
+	}
+	hosts := false
+	if r.set.filter.has(finish(h)) {
+		r.lowered(text, start, from, start)
+		if e, ok := r.set.texts[string(text)]; ok {
+			found, at = e, start
+		}
+		hosts = r.apart(text, start)
+	}
+	if found >= 0 {
+		r.hit(found, at, end)
+	}
+	return found >= 0 || hosts
+}
+
+// lowered puts line[to:from] into text in lower case; what is behind it is
+// there already.
+func (r *reader) lowered(text []byte, start, from, to int) int {
+	for i := to; i < from; i++ {
+		text[i-start] = lower[r.line[i]]
+	}
+	return min(from, to)
+}
+
+// foreign looks up a name with letters beyond ASCII, by its ASCII form. It may
+// allocate: such names are rare in logs.
+func (r *reader) foreign(start, end int) bool {
+	name, ok := parseDomain(string(r.line[start:end]))
+	for rest := name; ok; {
+		if at, known := r.set.texts[rest]; known {
+			r.hit(at, start, end)
+			return true
+		}
+		if _, rest, ok = strings.Cut(rest, "."); !strings.Contains(rest, ".") {
+			break
+		}
+	}
+	return false
+}
+
+// address looks up a word of digits and dots.
+func (r *reader) address(start, end int) bool {
+	a, ok := parseIPv4(r.line[start:end])
+	if !ok {
+		return false
+	}
+	if r.set.filter.has(hashAddress(a)) {
+		found := r.apart(r.line[start:end], start)
+		if at, known := r.set.v4[a]; known {
+			r.hit(at, start, end)
+			return true
+		}
+		if found {
+			return true
+		}
+	}
+	if r.set.networks.Size4() == 0 {
+		return false
+	}
+	at, ok := r.set.networks.Lookup(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}))
+	if ok {
+		r.hit(at, start, end)
+	}
+	return ok
+}
+
+// parseIPv4 reads four numbers up to 255 without leading zeros.
+func parseIPv4(text []byte) (a uint32, ok bool) {
+	if len(text) < len("0.0.0.0") || len(text) > len("255.255.255.255") {
+		return 0, false
+	}
+	n, digits, dots := uint32(0), 0, 0
+	for _, c := range text {
+		if c == '.' {
+			if digits == 0 {
+				return 0, false
+			}
+			a, n, digits = a<<8|n, 0, 0
+			dots++
+			continue
+		}
+		c -= '0'
+		if c > 9 || digits > 0 && n == 0 {
+			return 0, false
+		}
+		n = n*10 + uint32(c)
+		if digits++; n > 255 {
+			return 0, false
+		}
+	}
+	return a<<8 | n, dots == 3 && digits > 0
+}
+
+// mark looks at what is around a colon or an @.
+func (r *reader) mark(i int) {
+	switch {
+	case r.line[i] == '@':
+		if r.set.counts[Email] > 0 {
+			r.email(i)
+		}
+	case i < r.seen:
+	case r.set.counts[URL] > 0 && (hasPrefix(r.line[i:], "://") || hasPrefix(r.line[i:], `:\/\/`)):
+		r.url(i)
+	case len(r.set.v6) > 0 || r.set.networks.Size6() > 0:
+		r.address6(i)
+	}
+}
+
+func hasPrefix(b []byte, prefix string) bool {
+	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
+}
+
+// email looks up the address around an @: with all that its local part can
+// have, and with what is left when that is taken for punctuation, as in
+// "from=<a@example.com>" and "user=a@example.com".
+func (r *reader) email(i int) {
+	end := i + 1
+	for end < len(r.line) && class[r.line[end]]&word != 0 {
+		end++
+	}
+	for end > i && (r.line[end-1] == '.' || r.line[end-1] == '-') {
+		end--
+	}
+	wide := i
+	for wide > 0 && class[r.line[wide-1]]&local != 0 {
+		wide--
+	}
+	narrow := i
+	for narrow > wide && (class[r.line[narrow-1]]&word != 0 || r.line[narrow-1] == '+') {
+		narrow--
+	}
+	var b [longestEmail]byte
+	for _, start := range [...]int{wide, narrow} {
+		if end-start > longestEmail || start == i {
+			continue
+		}
+		text := b[:0]
+		for _, c := range r.line[start:end] {
+			text = append(text, lower[c])
+		}
+		if !r.set.filter.has(hashText(text)) {
+			continue
+		}
+		if at, ok := r.set.texts[string(text)]; ok {
+			r.hit(at, start, end)
+			return
+		}
+	}
+}
+
+// longestScheme bounds how far before a "://" a URL is taken to begin.
+const longestScheme = 16
+
+// url looks up the URL around a "://".
+func (r *reader) url(i int) {
+	start := i
+	for start > 0 && i-start < longestScheme && inScheme(r.line[start-1], 1) {
+		start--
+	}
+	for start < i && class[r.line[start]]&letter == 0 {
+		start++
+	}
+	var b [longestURL + 16]byte
+	u, ok := normalizeURL(b[:0], r.line[start:], true)
+	if !ok {
+		return
+	}
+	r.seen = start + u.end
+	text, end := u.text, start+u.end
+	if start > 0 && r.line[start-1] == '\'' { // a quoted text ends with the next quote
+		if cut := bytes.IndexByte(text[u.path:], '\''); cut >= 0 {
+			text = text[:u.path+cut]
+		}
+	}
+	for range 4 { // what follows a URL in a sentence belongs to it or not
+		if r.known(text, u.path, start, end) || len(text) <= u.path+1 || bytes.IndexByte([]byte(".,;:!?)]}'"), text[len(text)-1]) < 0 {
+			return
+		}
+		text = text[:len(text)-1]
+	}
+}
+
+// known looks up a URL as it is, and without its query.
+func (r *reader) known(text []byte, path, start, end int) bool {
+	if r.lookup(text, start, end) {
+		return true
+	}
+	query := bytes.IndexByte(text[path:], '?')
+	return query > 0 && r.lookup(text[:path+query], start, end)
+}
+
+func (r *reader) lookup(text []byte, start, end int) bool {
+	if !r.set.filter.has(hashText(text)) {
+		return false
+	}
+	at, ok := r.set.texts[string(text)]
+	if ok {
+		r.hit(at, start, end)
+	}
+	return ok
+}
+
+// apart looks for URLs of a host whose path stands elsewhere in the line, as
+// web servers and Zeek write it. The host that stands in a URL is that URL's.
+func (r *reader) apart(host []byte, start int) bool {
+	origins := r.set.hosts[string(host)]
+	if len(origins) == 0 || start > 0 && (r.line[start-1] == '/' || r.line[start-1] == '@') {
+		return false
+	}
+	found := false
+	for i := 0; i < len(r.line); i++ {
+		if r.line[i] != '/' || i > 0 && class[r.line[i-1]]&local != 0 && r.line[i-1] != '=' && r.line[i-1] != '\'' {
+			continue
+		}
+		for _, o := range origins {
+			found = r.joined(o.text, i) || found
+		}
+		for i < len(r.line) && !endsURL(r.line[i]) {
+			i++
+		}
+	}
+	return found
+}
+
+// joined looks up the URL that an origin and the path at an offset make.
+func (r *reader) joined(origin string, i int) bool {
+	if port := portOf(origin); port != "" && !r.hasWord(port) {
+		return false
+	}
+	var b [longestURL + 16]byte
+	text := append(b[:0], origin...)
+	path := len(text)
+	for u := (urlReader{text: r.line[i:], inLog: true}); len(text)+3 <= longestURL; {
+		c, ok := u.next()
+		if !ok || c == '#' {
+			return r.known(text, path, i, i+u.at)
+		}
+		text = appendEscaped(text, c)
+	}
+	return false
+}
+
+// hasWord reports whether a text stands in the line as a whole number.
+func (r *reader) hasWord(text string) bool {
+	for rest, at := r.line, 0; ; {
+		i := bytes.Index(rest[at:], []byte(text))
+		if i < 0 {
+			return false
+		}
+		i += at
+		end := i + len(text)
+		if (i == 0 || class[rest[i-1]]&(word|local) == 0 || rest[i-1] == '=') && (end == len(rest) || class[rest[end]]&(word|local) == 0) {
+			return true
+		}
+		at = i + 1
+	}
+}
