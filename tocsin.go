@@ -73,8 +73,8 @@ func roleNames() [5]string {
 
 // String returns the role as configuration files and the API spell it.
 func (r Role) String() string {
-	if int(r) < len(roleNames()) {
-		return roleNames()[r]
+	if all := roleNames(); int(r) < len(all) {
+		return all[r]
 	}
 	return ""
 }

@@ -2,10 +2,17 @@ package e2e
 
 import (
 	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
+	"math/big"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +33,7 @@ var folder string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(run(m))
+	os.Exit(run(m)) //nolint:forbidigo // a failed build must not pass for a passed test
 }
 
 // run builds the program as it ships and runs the tests against it.
@@ -49,7 +56,8 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "e2e: build:", err)
 		return 1
 	}
-	if err := os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH")); err != nil {
+	path := os.Getenv("PATH") //nolint:forbidigo // the tests start other programs
+	if err := os.Setenv("PATH", dir+string(os.PathListSeparator)+path); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
@@ -63,10 +71,11 @@ func TestJourneys(t *testing.T) {
 		RequireUniqueNames: true,
 		Setup:              setup,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"tocsin": tocsin,
-			"hub":    hub,
-			"jq":     jq,
-			"flip":   flip,
+			"tocsin":      tocsin,
+			"hub":         hub,
+			"jq":          jq,
+			"flip":        flip,
+			"certificate": certificate,
 		},
 	})
 }
@@ -76,6 +85,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 	env.Setenv("WORK", env.WorkDir)
+	env.Values[hubsKey{}] = map[string]*server{}
 	return nil
 }
 
@@ -101,29 +111,31 @@ func tocsin(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// hub runs "tocsin serve" on the folder NAME until the script ends or says "hub
-// NAME stop", which has to be an orderly end. It sets TOCSIN_HUB and KEY, and
-// writes the operator's token to NAME.token on the first start.
+// hub runs "tocsin serve" on the folder NAME, with more ARGUMENTS, until the
+// script ends or says "hub NAME stop", which has to be an orderly end. It sets
+// TOCSIN_HUB and KEY, and writes the operator's token to NAME.token on the first
+// start.
 func hub(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: hub NAME [stop]")
+		ts.Fatalf("usage: hub NAME [stop | ARGUMENTS]")
 	}
 	name := args[0]
+	hubs, _ := ts.Value(hubsKey{}).(map[string]*server)
 	if len(args) == 2 && args[1] == "stop" {
-		ts.Check(stop(running[ts.Getenv("WORK")+name]))
+		ts.Check(stop(hubs[name]))
 		return
 	}
 	env := []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME")}
-	r, err := start(ts.Getenv("WORK"), name, env)
+	r, err := start(ts.Getenv("WORK"), name, env, args[1:]...)
 	ts.Check(err)
-	running[ts.Getenv("WORK")+name] = r
+	hubs[name] = r
 	ts.Defer(func() { ts.Check(stop(r)) })
 	ts.Setenv("TOCSIN_HUB", r.URL)
 	ts.Setenv("KEY", r.Key)
 }
 
-// running are the hubs of all scripts. Scripts run one after another.
-var running = map[string]*server{}
+// hubsKey finds the hubs that a script has started, by name.
+type hubsKey struct{}
 
 // A server is a hub that runs.
 type server struct {
@@ -136,11 +148,11 @@ type server struct {
 }
 
 // start starts a hub and waits until it answers.
-func start(dir, name string, env []string) (*server, error) {
-	r := &server{process: exec.Command(
-		filepath.Join(folder, "tocsin"), "serve", "--json", "--listen", "127.0.0.1:0",
+func start(dir, name string, env []string, more ...string) (*server, error) {
+	r := &server{process: exec.Command(filepath.Join(folder, "tocsin"), append([]string{
+		"serve", "--json", "--listen", "127.0.0.1:0",
 		"--data", filepath.Join(dir, name), "--operator-token-file", filepath.Join(dir, name+".token"), "--log-format", "json",
-	)}
+	}, more...)...)}
 	r.process.Env, r.process.Dir = env, dir
 	var err error
 	if r.errors, err = os.Create(filepath.Join(dir, name+".log")); err != nil {
@@ -198,7 +210,7 @@ func jq(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var v any
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &v))
-	for _, name := range strings.Split(strings.Trim(args[0], "."), ".") {
+	for name := range strings.SplitSeq(strings.Trim(args[0], "."), ".") {
 		switch at := v.(type) {
 		case map[string]any:
 			v = at[name]
@@ -233,4 +245,24 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	text[at] ^= 1
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o600))
+}
+
+// certificate writes a certificate for 127.0.0.1 that vouches for itself, and
+// its key: "certificate CERT KEY".
+func certificate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: certificate CERT KEY")
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	ts.Check(err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
 }

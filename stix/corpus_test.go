@@ -2,8 +2,10 @@ package stix_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -191,6 +193,62 @@ func TestATTACKIsValid(t *testing.T) {
 		for _, p := range stix.Validate(o, stix.Options{Pattern: parsePattern, ErrorsOnly: true}) {
 			t.Errorf("Validate(objects[%d], %s) = %v, want no errors", i, o.Get("id").Text(), &p)
 		}
+	}
+}
+
+// TestRealBundlesAreTaken counts the objects that are refused of what others
+// publish, each for what the comment says.
+func TestRealBundlesAreTaken(t *testing.T) {
+	for name, want := range map[string]int{
+		"bundles/attack-ics-17.1.json.gz":             0,
+		"bundles/attack-ics-18.1.json.gz":             0,
+		"bundles/Mandiant_APT1_Report.json.gz":        6,  // relationships without a target, a report of ids without UUIDs
+		"bundles/Appendix_G_IOCs_Full.json.gz":        47, // relationships without a target
+		"bundles/opencti-companies.json.gz":           0,
+		"bundles/opencti-geography.json.gz":           0,
+		"bundles/opencti-sectors.json.gz":             0,
+		"bundles/opencti-cyclic-bundle.json":          2,  // a marking as creator, an end before the start
+		"bundles/opencti-DATA-TEST-STIX2_v2.json":     26, // ends that are starts, places that are nowhere, other ends that are no objects
+		"bundles/mvt-candiru.json.gz":                 0,
+		"bundles/mvt-predator.json.gz":                0,
+		"bundles/attackflow-badflow1.json":            0,
+		"bundles/attackflow-matrix-flow.json":         2, // empty lists
+		"examples21/poisonivy.json":                   0,
+		"examples21/infrastructure.json":              1, // a UUID with an E in it
+		"../markings/tlp2.0-marking-definitions.json": 0,
+		"../markings/acs3-use-case-1.json":            0,
+		"../markings/acs3-use-case-3.json":            0,
+		"../markings/cui-banner.json":                 0,
+		"../markings/iep2-red.json":                   0,
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(dataFile(t, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(name, ".gz") {
+				z, err := gzip.NewReader(bytes.NewReader(text))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if text, err = io.ReadAll(z); err != nil {
+					t.Fatal(err)
+				}
+			}
+			v, err := stix.Parse(text, stix.Limits{Bytes: 1 << 30})
+			if err != nil {
+				t.Fatal(err)
+			}
+			refused := map[string]string{}
+			for _, o := range v.Get("objects").Elements() {
+				for _, p := range stix.Validate(o, stix.Options{ErrorsOnly: true}) {
+					refused[o.Get("id").Text()] += p.Error() + "; "
+				}
+			}
+			if len(refused) != want {
+				t.Errorf("Validate refuses %d objects, want %d: %v", len(refused), want, refused)
+			}
+		})
 	}
 }
 

@@ -23,10 +23,10 @@ func names() [6]string { return [6]string{"", "CLEAR", "GREEN", "AMBER", "AMBER+
 // String returns the label as TLP 2.0 writes it, such as "TLP:AMBER+STRICT",
 // and "" for None.
 func (l Label) String() string {
-	if l == None || int(l) >= len(names()) {
-		return ""
+	if all := names(); l != None && int(l) < len(all) {
+		return "TLP:" + all[l]
 	}
-	return "TLP:" + names()[l]
+	return ""
 }
 
 // Parse reads a label in upper or lower case, with or without "TLP:"; WHITE of
@@ -46,7 +46,8 @@ func Parse(s string) (Label, bool) {
 	if string(upper) == "WHITE" {
 		return Clear, true
 	}
-	for l, n := range names() {
+	all := names()
+	for l, n := range all {
 		if n != "" && n == string(upper) {
 			return Label(l), true
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // version is set by the linker in releases: -X main.version=v1.0.0.
-var version string //nolint:gochecknoglobals // the linker can set nothing else
+var version string
 
 func main() { os.Exit(run()) }
 

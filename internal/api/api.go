@@ -158,7 +158,7 @@ func write(w http.ResponseWriter, status int, mediaType string, text []byte) {
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
-	_, _ = w.Write(text)
+	_, _ = w.Write(text) //nolint:gosec // no page: JSON or a proof, which no browser may take for anything else (nosniff)
 }
 
 // link returns the public URL of a path of the API.

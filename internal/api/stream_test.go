@@ -81,7 +81,7 @@ func (s *served) subscribe(t *testing.T, server *httptest.Server, as, query stri
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	r, err := http.NewRequestWithContext(ctx, "GET", server.URL+indicators+"stream"+query, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+indicators+"stream"+query, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func (s *served) subscribe(t *testing.T, server *httptest.Server, as, query stri
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { res.Body.Close() })
-	if res.StatusCode == 200 && res.Header.Get("Content-Type") != "text/event-stream" {
+	if res.StatusCode == http.StatusOK && res.Header.Get("Content-Type") != "text/event-stream" {
 		t.Errorf("Content-Type = %q", res.Header.Get("Content-Type"))
 	}
 	next, stop := iter.Pull(readEvents(res.Body))
@@ -325,7 +325,7 @@ func TestASubscriberThatNeverReadsIsCutOff(t *testing.T) {
 		client, server := net.Pipe()
 		defer client.Close()
 		listener := &once{conn: server, closed: make(chan struct{})}
-		hub := &http.Server{Handler: h, WriteTimeout: time.Hour} //nolint:gosec // of no consequence here
+		hub := &http.Server{Handler: h, WriteTimeout: time.Hour}
 		var running sync.WaitGroup
 		running.Go(func() { _ = hub.Serve(listener) })
 		if _, err := io.WriteString(client, "GET "+indicators+"stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n\r\n"); err != nil {

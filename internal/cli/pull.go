@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -52,7 +51,7 @@ least once, and nothing is left out. The file is written after the objects are.`
 		},
 	}
 	o.hubFlags.add(c)
-	o.hubFlags.addPurpose(c)
+	o.addPurpose(c)
 	o.target.add(c)
 	f := c.Flags()
 	f.StringVarP(&o.out, "out", "o", "-", `file to write, "-" for standard output`)
@@ -158,8 +157,7 @@ type sink struct {
 }
 
 func (a *app) newSink(o pullFlags) (*sink, error) {
-	s := &sink{o: o}
-	var to io.Writer = a.Stdout
+	s, to := &sink{o: o}, a.Stdout
 	if o.out != "-" {
 		f, err := os.CreateTemp(filepath.Dir(o.out), ".tocsin-*")
 		if err != nil {

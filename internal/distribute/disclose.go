@@ -117,13 +117,13 @@ func (f *Feed) Run(ctx context.Context, log *slog.Logger) {
 		select {
 		case <-tick.C:
 			if err := f.reads.flush(ctx); err != nil {
-				log.LogAttrs(ctx, slog.LevelError, "disclosures not logged yet", slog.Any("error", err))
+				log.ErrorContext(ctx, "disclosures not logged yet", "error", err)
 			}
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			if err := f.reads.flush(last); err != nil {
-				log.LogAttrs(last, slog.LevelError, "disclosures not logged", slog.Any("error", err))
+				log.ErrorContext(last, "disclosures not logged", "error", err)
 			}
 			return
 		}

@@ -60,7 +60,7 @@ func TestAHubNeedsNoConfiguration(t *testing.T) {
 	if s.OperatorToken == "" || s.VerifierKey == "" {
 		t.Fatalf("Started = %+v, want a token and a key on the first start", s)
 	}
-	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/log/checkpoint": 200, "/log/key": 200, "/taxii2/": 401, "/api/v1/me": 401, "/nothing": 401} {
+	for path, want := range map[string]int{"/": 200, "/healthz": 200, "/readyz": 200, "/log/checkpoint": 200, "/log/key": 200, "/taxii2/": 401, "/api/v1/me": 401, "/nothing": 401} {
 		if got, body := get(t, s.URL+path, ""); got != want {
 			t.Errorf("GET %s without a token = %d %s, want %d", path, got, body, want)
 		}

@@ -57,7 +57,8 @@ func makeIdentity(root *os.Root, public string) (identity, error) {
 	u[6] = u[6]&0x0f | 0x40
 	u[8] = u[8]&0x3f | 0x80
 	id.Identity = "identity--" + stix.FormatUUID(u)
-	text, err := json.MarshalIndent(id, "", "  ")
+	text, err := json.MarshalIndent(id, //nolint:gosec // the file is 0600 and is where the secret lives
+		"", "  ")
 	if err != nil {
 		return identity{}, fmt.Errorf("hub identity: %w", err)
 	}

@@ -124,6 +124,7 @@ func (h *hub) routes(o Options, base *url.URL) http.Handler {
 	}))
 	mux.Handle("/log/", http.StripPrefix("/log", ledger.Tiles(h.store, o.Log)))
 	mux.HandleFunc("GET /log/key", func(w http.ResponseWriter, _ *http.Request) { h.text(w, h.verifierKey+"\n") })
+	mux.HandleFunc("GET /{$}", h.page(base))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { h.text(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", h.ready)
 	return secure(mux)

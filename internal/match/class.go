@@ -10,7 +10,6 @@ const (
 	letter       // a-z, A-Z
 	local        // of the part of an e-mail address before the @ (RFC 5322 §3.2.3, atext and dot)
 	far          // beyond ASCII
-	mark         // a character that may stand in the middle of a longer value: : and @
 )
 
 // class says what each byte can be part of.
@@ -29,8 +28,6 @@ var class = func() (t [256]uint8) { //nolint:gochecknoglobals // immutable table
 			t[c] = word | local
 		case b >= 0x80:
 			t[c] = word | far | local
-		case b == ':', b == '@':
-			t[c] = mark
 		}
 	}
 	for _, c := range "!#$%&'*+/=?^`{|}~" {

@@ -233,7 +233,7 @@ type Hit struct {
 // with more of a query than the indicator has, or as host and path apart, as
 // many logs write it. Append allocates nothing for a line without hits.
 func (s *Set) Append(hits []Hit, line []byte) []Hit {
-	r := reader{set: s, line: line, hits: hits, marks: s.counts[URL] > 0 || s.counts[Email] > 0 || len(s.v6) > 0 || s.networks.Size6() > 0}
+	r := reader{set: s, line: line, hits: hits}
 	r.read()
 	return r.hits
 }

@@ -12,49 +12,113 @@ type reader struct {
 	line   []byte
 	hits   []Hit
 	before int  // how many hits there were before this line
-	marks  bool // whether anything in the set has colons or an @
 	seen   int  // up to where IPv6 addresses and URLs were looked for
 }
 
-// read splits the line into words, and looks each of them up.
+// read looks at the words that a dot is in, at those that are as long as a
+// hash, and around the marks. What is between is passed over: most of a line is
+// never looked at byte by byte.
 func (r *reader) read() {
 	r.before = len(r.hits)
-	line := r.line
-	for i := 0; i < len(line); {
-		c := class[line[i]]
-		if c&word == 0 {
-			if c == mark && r.marks {
-				r.mark(i)
-			}
-			i++
-			continue
+	line, from := r.line, 0
+	for from < len(line) {
+		at := bytes.IndexByte(line[from:], '.')
+		if at < 0 {
+			break
 		}
-		start, has := i, c
-		for i++; i < len(line); i++ {
-			if c = class[line[i]]; c&word == 0 {
+		start, end, has := from+at, from+at+1, dot
+		for start > from {
+			c := class[line[start-1]]
+			if c&word == 0 {
 				break
 			}
 			has |= c
+			start--
 		}
-		if i-start >= shortest && !r.word(start, i, has) && start > 0 && (line[start-1] == '\\' || line[start-1] == '%') {
-			r.escaped(start, i)
+		for end < len(line) {
+			c := class[line[end]]
+			if c&word == 0 {
+				break
+			}
+			has |= c
+			end++
+		}
+		r.sums(from, start)
+		if end-start >= shortest && !r.word(start, end, has) && start > 0 && (line[start-1] == '\\' || line[start-1] == '%') {
+			r.escaped(start, end)
+		}
+		from = end
+	}
+	r.sums(from, len(line))
+	r.marks()
+}
+
+// sums looks up the words of line[from:to], in which there are no dots, that
+// have the length of a hash. The shortest covers every 32nd byte.
+func (r *reader) sums(from, to int) {
+	if r.set.counts[Hash] == 0 {
+		return
+	}
+	for i := from + shortestHash - 1; i < to; i += shortestHash {
+		if class[r.line[i]]&(digit|hex) == 0 {
+			continue
+		}
+		start := i
+		for start > from && class[r.line[start-1]]&word != 0 {
+			start--
+		}
+		for i++; i < to && class[r.line[i]]&word != 0; {
+			i++
+		}
+		switch i - start {
+		case shortestHash, 40, 64, 128:
+			r.sum(start, i)
+		}
+		i--
+	}
+}
+
+// marks looks around each @ and each colon, as far as the set has anything that
+// they stand in.
+func (r *reader) marks() {
+	if r.set.counts[Email] > 0 {
+		for i := next(r.line, 0, '@'); i >= 0; i = next(r.line, i+1, '@') {
+			r.email(i)
+		}
+	}
+	urls, v6 := r.set.counts[URL] > 0, len(r.set.v6) > 0 || r.set.networks.Size6() > 0
+	if !urls && !v6 {
+		return
+	}
+	for i := next(r.line, 0, ':'); i >= 0; i = next(r.line, i+1, ':') {
+		switch {
+		case i < r.seen || i+1 == len(r.line):
+		case urls && (hasPrefix(r.line[i+1:], "//") || hasPrefix(r.line[i+1:], `\/\/`)):
+			r.url(i)
+		case v6 && inIPv6(r.line[i+1]):
+			r.address6(i)
 		}
 	}
 }
 
-// shortest is the length of the shortest word that is looked up: "t.co".
-const shortest = 4
-
-// word looks up line[start:end], of which has says what it has, and reports
-// whether it was found.
-func (r *reader) word(start, end int, has uint8) bool {
-	if has&dot == 0 {
-		switch end - start {
-		case 32, 40, 64, 128:
-			return has&far == 0 && r.sum(start, end)
-		}
-		return false
+// next returns where a byte stands next, from a place on, or -1.
+func next(line []byte, from int, c byte) int {
+	at := bytes.IndexByte(line[from:], c)
+	if at < 0 {
+		return -1
 	}
+	return from + at
+}
+
+// The shortest words that are looked up: "t.co", and an MD5 sum.
+const (
+	shortest     = 4
+	shortestHash = 32
+)
+
+// word looks up line[start:end], in which there is a dot, and reports whether it
+// was found.
+func (r *reader) word(start, end int, has uint8) bool {
 	for start < end && (r.line[start] == '.' || r.line[start] == '-') {
 		start++
 	}
@@ -96,28 +160,26 @@ func (r *reader) escaped(start, end int) {
 }
 
 // sum looks up a word that has the length of a hash.
-func (r *reader) sum(start, end int) bool {
+func (r *reader) sum(start, end int) {
 	var b [128]byte
 	text := b[:0]
 	h := seed
 	for i := end - 1; i >= start; i-- {
 		c := lower[r.line[i]]
 		if class[c]&(digit|hex) == 0 {
-			return false
+			return
 		}
 		h = step(h, c)
 	}
 	if !r.set.filter.has(finish(h)) {
-		return false
+		return
 	}
 	for _, c := range r.line[start:end] {
 		text = append(text, lower[c])
 	}
-	at, ok := r.set.texts[string(text)]
-	if ok {
+	if at, ok := r.set.texts[string(text)]; ok {
 		r.hit(at, start, end)
 	}
-	return ok
 }
 
 // name looks up a domain name and its parents, from the shortest to the
@@ -142,6 +204,9 @@ func (r *reader) name(start, end int, has uint8) bool {
 					found, at = e, i+1
 				}
 			}
+		}
+		if c == '_' && dots == 0 { // "id.orig_h": no top-level domain has one
+			return false
 		}
 		h = step(h, c)
 	}
@@ -235,21 +300,6 @@ func parseIPv4(text []byte) (a uint32, ok bool) {
 		}
 	}
 	return a<<8 | n, dots == 3 && digits > 0
-}
-
-// mark looks at what is around a colon or an @.
-func (r *reader) mark(i int) {
-	switch {
-	case r.line[i] == '@':
-		if r.set.counts[Email] > 0 {
-			r.email(i)
-		}
-	case i < r.seen:
-	case r.set.counts[URL] > 0 && (hasPrefix(r.line[i:], "://") || hasPrefix(r.line[i:], `:\/\/`)):
-		r.url(i)
-	case len(r.set.v6) > 0 || r.set.networks.Size6() > 0:
-		r.address6(i)
-	}
 }
 
 func hasPrefix(b []byte, prefix string) bool {

@@ -115,7 +115,7 @@ func parseDomain(text string) (string, bool) {
 		}
 		last = label
 	}
-	return text, strings.Trim(last, "0123456789") != "" // no top-level domain is a number
+	return text, len(last) > 1 && strings.Trim(last, "0123456789") != "" && !strings.Contains(last, "_") // no top-level domain is one letter or a number
 }
 
 // longestURL bounds URLs, in bytes. Longer ones are cut by what writes logs.

@@ -255,8 +255,7 @@ func FuzzParseNetwork(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		n, err := ParseNetwork(text)
 		if err != nil {
-			var refusal *tocsin.Error
-			if !errors.As(err, &refusal) {
+			if _, ok := errors.AsType[*tocsin.Error](err); !ok {
 				t.Errorf("ParseNetwork = %v, want a *tocsin.Error", err)
 			}
 			return

@@ -47,13 +47,11 @@ func secretOf(r *http.Request) (string, bool) {
 	if len(values) != 1 {
 		return "", false
 	}
-	secret, ok := "", false
+	_, secret, _ := r.BasicAuth()
 	if scheme, rest, found := strings.Cut(values[0], " "); found && strings.EqualFold(scheme, "Bearer") {
-		secret, ok = strings.TrimSpace(rest), true
-	} else {
-		_, secret, ok = r.BasicAuth()
+		secret = strings.TrimSpace(rest)
 	}
-	return secret, ok && secret != "" && len(secret) <= longestSecret
+	return secret, secret != "" && len(secret) <= longestSecret
 }
 
 // purpose returns the stated purpose. It goes into the ledger for people to

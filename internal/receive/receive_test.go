@@ -133,7 +133,7 @@ func TestEachRequestIsOneEvent(t *testing.T) {
 			return fmt.Errorf("page: %w", context.DeadlineExceeded)
 		}, 600 + int(tocsin.Busy), []string{"level=INFO", "deadline"}},
 		"client gone": {func(w http.ResponseWriter, _ *http.Request, _ tocsin.Member) error {
-			w.WriteHeader(200)
+			w.WriteHeader(http.StatusOK)
 			return fmt.Errorf("%w: %w", ErrGone, io.ErrClosedPipe)
 		}, 200, []string{"level=INFO", "gone"}},
 		"too late to refuse": {func(w http.ResponseWriter, _ *http.Request, _ tocsin.Member) error {

@@ -386,7 +386,7 @@ func TestHeadSaysWhatGetWould(t *testing.T) {
 	defer full.Body.Close()
 	empty, _ := io.ReadAll(head.Body)
 	text, _ := io.ReadAll(full.Body)
-	if head.StatusCode != 200 || len(empty) != 0 || head.ContentLength != int64(len(text)) {
+	if head.StatusCode != http.StatusOK || len(empty) != 0 || head.ContentLength != int64(len(text)) {
 		t.Errorf("HEAD = %d with %d bytes, Content-Length %d, want 200, 0 and %d", head.StatusCode, len(empty), head.ContentLength, len(text))
 	}
 	if a, b := head.Header.Get("X-TAXII-Date-Added-Last"), full.Header.Get("X-TAXII-Date-Added-Last"); a != b || a == "" {

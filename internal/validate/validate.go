@@ -141,7 +141,7 @@ func (b Bundle) orError() (Bundle, error) {
 	return b, nil
 }
 
-// Object checks one parsed value as a STIX object.
+// object checks one parsed value as a STIX object.
 func object(v stix.Value) (Object, []stix.Problem) {
 	problems := stix.Validate(v, stix.Options{Pattern: CheckPattern})
 	fatal := slices.ContainsFunc(problems, func(p stix.Problem) bool { return p.Class != stix.ClassWarning })
@@ -154,8 +154,16 @@ func object(v stix.Value) (Object, []stix.Problem) {
 	return o, nil
 }
 
+// version returns a value's version. A marking-definition has none but the one
+// it was created with (STIX 2.1 §7.2.1): what it means never changes, whatever
+// else it says.
 func version(v stix.Value) string {
-	for _, name := range [...]string{"modified", "created"} {
+	names := [...]string{"modified", "created"}
+	from := 0
+	if v.Get("type").Is("marking-definition") {
+		from = 1
+	}
+	for _, name := range names[from:] {
 		if s := v.Get(name).Text(); s != "" {
 			return s
 		}
@@ -220,7 +228,7 @@ func refusal(p *stix.Problem, at string) *tocsin.Error {
 	return e
 }
 
-// Object checks one parsed object by itself; the problems are nil when it is
+// NewObject checks one parsed object by itself; the problems are nil when it is
 // well-formed. The privacy gate uses it on its changed copies: a copy that is
 // not valid STIX any more does not leave.
 func NewObject(v stix.Value) (Object, []stix.Problem) { return object(v) }

@@ -245,7 +245,8 @@ func (m *Matcher) compileConstant(c *check) error {
 	case Like:
 		c.values[0].text = norm.NFC.String(c.values[0].text)
 	case Matches:
-		re, err := regexp.Compile(translate(c.values[0].text, c.octets != notOctets))
+		expression, _ := translate(c.values[0].text, c.octets != notOctets)
+		re, err := regexp.Compile(expression)
 		if err != nil {
 			return fmt.Errorf("%w", ErrNotEvaluable) // err quotes the pattern
 		}

@@ -10,10 +10,10 @@
 // [Parse] reads the whole language. What it refuses is a [*SyntaxError] with a
 // place and a reason, which never quotes the pattern and so may be shown and
 // logged. It accepts and refuses what the OASIS reference validator does, and
-// what the standard forbids beyond that is listed by [Pattern.Problems]. No
-// text makes it use more than a few megabytes or milliseconds: the bounds are
-// [MaxBytes], [MaxDepth], [MaxComparisons], [MaxRegexpBytes] and
-// [MaxRegexpSteps].
+// what the standard forbids beyond that is listed by [Pattern.Problems]. Time
+// and memory are linear in the text and bounded by [MaxBytes], [MaxDepth],
+// [MaxComparisons], [MaxRegexpBytes] and [MaxRegexpSteps]: the worst text takes
+// some megabytes and tens of milliseconds.
 //
 // # Values
 //

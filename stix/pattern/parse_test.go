@@ -195,6 +195,8 @@ func TestRefuses(t *testing.T) {
 		"long regexp":                 {"[a:b MATCHES '" + strings.Repeat("x", 513) + "']", pattern.RegexpTooLarge, 1, 14},
 		"large regexp":                {"[a:b MATCHES '(x{100}y{100}){12}']", pattern.RegexpTooLarge, 1, 14},
 		"regexp of many repeats":      {"[a:b MATCHES 'x{1001}']", pattern.RegexpTooLarge, 1, 14},
+		"regexp of many classes":      {`[a:b MATCHES '` + strings.Repeat(`\\w`, 100) + `']`, pattern.RegexpTooLarge, 1, 14},
+		"regexp of many opposites":    {`[a:b MATCHES '[` + strings.Repeat(`\\W`, 20) + `]']`, pattern.RegexpTooLarge, 1, 14},
 		"many large regexps":          {"[" + strings.Repeat("a:b MATCHES 'x{1000}' OR ", 50) + "a:b = 1]", pattern.RegexpTooLarge, 1, 1 + 39*25 + 13},
 		"MD5 in a SHA-256":            {"[file:hashes.'SHA-256' = '79054025255fb1a26e4bc422aef54eb4']", pattern.BadHash, 1, 26},
 		"hash in a set":               {"[file:hashes.MD5 IN ('79054025255fb1a26e4bc422aef54eb4', 'zz')]", pattern.BadHash, 1, 58},
@@ -429,6 +431,8 @@ func FuzzParse(f *testing.F) {
 	for _, c := range syntaxCases(f) {
 		f.Add(c.Pattern)
 	}
+	f.Add(`([network-traffic:dst_ref.value = '198.51.100.1'] FOLLOWEDBY [domain-name:value IN ('a','www.example.com')]) REPEATS 2 TIMES`)
+	f.Add(`([file:size NOT > 5.0 AND file:name LIKE '%e_e'] AND [file:name MATCHES '^[\\W\\d]$']) WITHIN 5 SECONDS OR [ipv4-addr:value ISSUBSET '198.51.100.9/24']`)
 	f.Add(`[a:b[*].c NOT IN (h'00', b'AA==') AND EXISTS a:'x'] /* c */ REPEATS 2 TIMES // end`)
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := pattern.Parse(text)
@@ -449,5 +453,34 @@ func FuzzParse(f *testing.F) {
 		p.Alone()
 		p.Problems()
 		checkRoundTrip(t, p)
+		checkNormal(t, p, []pattern.Observation{seen(t), seen(t)})
 	})
+}
+
+// checkNormal sees that the normal form is its own, and matches what the
+// pattern matches.
+func checkNormal(t *testing.T, p *pattern.Pattern, seen []pattern.Observation) {
+	t.Helper()
+	normal, err := pattern.Parse(p.Normal())
+	if err != nil { // too long, or REPEATS too often
+		return
+	}
+	if got := normal.Normal(); got != normal.Text() {
+		t.Errorf("Normal(%q) = %q, want what it was made from", normal.Text(), got)
+	}
+	m, err := p.Compile()
+	if err != nil {
+		return
+	}
+	n, err := normal.Compile()
+	if err != nil {
+		t.Fatalf("Compile(%q) = %v, but %q can be", normal.Text(), err, p.Text())
+	}
+	want, err := m.Match(seen)
+	if err != nil {
+		return
+	}
+	if got, err := n.Match(seen); err == nil && got.Matched != want.Matched {
+		t.Errorf("Match(%q) = %v, but Match(%q) = %v", normal.Text(), got, p.Text(), want)
+	}
 }

@@ -12,7 +12,7 @@ const (
 	MaxDepth       = 64       // of parentheses inside each other
 	MaxComparisons = 20_000   // of comparisons, each member of an IN set counting as one
 	MaxRegexpBytes = 512      // of one regular expression
-	MaxRegexpSteps = 2_000    // of the program that one regular expression compiles to
+	MaxRegexpSteps = 2_000    // of the program that one regular expression compiles to, \w and \p counting as 64
 )
 
 // A Pattern is a parsed STIX pattern. It is immutable and safe for use by

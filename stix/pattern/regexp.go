@@ -9,18 +9,30 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxRegexpTotal bounds the programs of all regular expressions of a pattern
-// together, so that a text of 64 KiB cannot make megabytes of programs.
-const maxRegexpTotal = 20 * MaxRegexpSteps
+const (
+	// maxRegexpTotal bounds the programs of all regular expressions of a
+	// pattern together, so that a text of 64 KiB cannot make megabytes of them.
+	maxRegexpTotal = 20 * MaxRegexpSteps
+	// tableSteps is what a class of Unicode counts for: \w is one instruction
+	// with a table of 6 KiB.
+	tableSteps = 64
+)
 
-// regexpSize returns how many instructions the program of a MATCHES constant
-// has: 0 when RE2 cannot express it, which is not for [Parse] to judge, and
-// more than [MaxRegexpSteps] when it is too large to be compiled.
+// regexpSize returns how large the program of a MATCHES constant is, in
+// instructions and tables: 0 when RE2 cannot express it, which is not for
+// [Parse] to judge, and more than [MaxRegexpSteps] when it is too large to be
+// compiled.
 func regexpSize(constant string) int {
 	if len(constant) > MaxRegexpBytes {
 		return MaxRegexpSteps + 1
 	}
-	re, err := syntax.Parse(translate(constant, false), syntax.Perl)
+	// The classes of binary data are as many instructions as those of text, and
+	// quicker to make.
+	expression, tables := translate(constant, true)
+	if tables*tableSteps > MaxRegexpSteps {
+		return MaxRegexpSteps + 1
+	}
+	re, err := syntax.Parse(expression, syntax.Perl)
 	if err != nil {
 		failed, ok := errors.AsType[*syntax.Error](err)
 		if ok && (failed.Code == syntax.ErrLarge || failed.Code == syntax.ErrNestingDepth || failed.Code == syntax.ErrInvalidRepeatSize) {
@@ -32,15 +44,16 @@ func regexpSize(constant string) int {
 	if err != nil {
 		return 0
 	}
-	return len(prog.Inst)
+	return len(prog.Inst) + tables*tableSteps
 }
 
 // translate writes a PCRE expression in the syntax of RE2 so that it means
 // the same: DOTALL is on (STIX 2.1 §9.6.1), $ also matches before a newline at
 // the end, and \d \w \s know all of Unicode unless the property is binary.
 // What RE2 lacks stays as it is and is refused by its parser. Only \b and \B
-// differ: to them a letter is an ASCII letter.
-func translate(constant string, binary bool) string {
+// differ: to them a letter is an ASCII letter. The number of large tables that
+// the expression needs is returned with it.
+func translate(constant string, binary bool) (expression string, tables int) {
 	if !binary {
 		constant = norm.NFC.String(constant)
 	}
@@ -48,13 +61,13 @@ func translate(constant string, binary bool) string {
 	b.WriteString("(?s)")
 	if strings.IndexByte(constant, '\\') < 0 && strings.IndexByte(constant, '$') < 0 {
 		b.WriteString(constant)
-		return b.String()
+		return b.String(), 0
 	}
 	t := translation{in: constant, out: &b, binary: binary, multiline: hasMultiline(constant)}
 	for t.pos < len(t.in) {
 		t.step()
 	}
-	return b.String()
+	return b.String(), t.tables
 }
 
 // hasMultiline reports whether a flag group such as (?m) or (?im:…) may give $
@@ -80,6 +93,7 @@ type translation struct {
 	class     bool // inside [ ]
 	binary    bool
 	multiline bool
+	tables    int
 }
 
 // step copies, or rewrites, what is at pos.
@@ -139,9 +153,14 @@ func (t *translation) escape(letter byte) {
 		}
 	case 'w':
 		members = word
+		t.tables++
 		if t.binary {
 			members = `0-9A-Za-z_`
 		}
+	case 'p':
+		t.tables++
+		t.copy(2)
+		return
 	case 's':
 		members = space
 		if t.binary {
@@ -159,6 +178,8 @@ func (t *translation) escape(letter byte) {
 	case !t.class:
 		t.out.WriteString("[" + members + "]")
 	case opposite:
+		const asLongAs = 4 // tables take, since it is written out
+		t.tables += asLongAs
 		t.out.WriteString(complement(members))
 	default:
 		t.out.WriteString(members)

@@ -2,7 +2,7 @@ package pattern_test
 
 import (
 	"fmt"
-	"math/rand/v2" //nolint:depguard // seeded, so that the test is the same every time
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"

@@ -243,28 +243,25 @@ func (r *recording) place(b *batch, o *incoming) (p placed, refusal *tocsin.Erro
 	return r.insert(b, o, siblings)
 }
 
-// foreign reports whether an object's other versions were shared by somebody
-// else: a hub cannot know who the creator is behind every created_by_ref, so
-// the first to share an object here is taken for it, and nobody but a curator
-// can revoke or supersede what another shared. Objects without versions, such
-// as addresses, are the same for everybody.
+// foreign reports whether an object was first shared by somebody else: a hub
+// cannot know who the creator is behind every created_by_ref, so the first to
+// share an object here is taken for it, and nobody but a curator can revoke or
+// supersede what another shared. Who passes the same content on to others does
+// not become its owner. Objects without versions, such as addresses, are the
+// same for everybody.
 func (r *recording) foreign(b *batch, o *incoming, siblings []sibling) (bool, error) {
 	if o.Version == "" || r.admitted.Who().Role(r.admitted.Target().Community) >= tocsin.Curator {
 		return false, nil
 	}
-	for _, s := range siblings {
-		if s.flags&flagTombstone != 0 {
-			continue
-		}
-		label, err := b.s.labelOf(b.c, s.label)
-		if err != nil {
-			return false, err
-		}
-		if label.Owner != r.admitted.Who().Organization.Name {
-			return true, nil
-		}
+	first := slices.IndexFunc(siblings, func(s sibling) bool { return s.flags&flagTombstone == 0 })
+	if first < 0 {
+		return false, nil
 	}
-	return false, nil
+	label, err := b.s.labelOf(b.c, siblings[first].label)
+	if err != nil {
+		return false, err
+	}
+	return label.Owner != r.admitted.Who().Organization.Name, nil
 }
 
 func (s sibling) sameVersion(o *incoming) bool {

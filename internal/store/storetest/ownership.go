@@ -23,7 +23,14 @@ func ownership(t *testing.T, p Place) {
 	curator.Roles[community] = tocsin.Curator
 	wantOne(t, record(t, s, Admit(t, curator, Target(), Indicator(1, 6, `,"revoked":true`))), 3, false)
 
+	// Who passes the same content on does not take the object over.
+	narrow := Target()
+	narrow.Recipients = []string{"bank"}
+	wantOne(t, record(t, s, Admit(t, Member("bank"), narrow, Indicator(2, 0))), 4, false)
+	wantOne(t, share(t, s, "utility", Indicator(2, 0)), 5, false)
+	wantOne(t, share(t, s, "bank", Indicator(2, 5)), 6, false)
+
 	// An observable has no versions: whoever saw it may say so.
-	wantOne(t, share(t, s, "bank", file(1, "a.exe")), 4, false)
-	wantOne(t, share(t, s, "utility", file(1, "b.exe")), 5, false)
+	wantOne(t, share(t, s, "bank", file(1, "a.exe")), 7, false)
+	wantOne(t, share(t, s, "utility", file(1, "b.exe")), 8, false)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -98,6 +99,13 @@ func versionOf(seconds int) string {
 
 func id(kind string, n int) string { return fmt.Sprintf("%s--%08x-0000-4000-8000-%012x", kind, n, n) }
 
+// newGate returns the privacy gate that all of the suite's objects pass.
+//
+//nolint:gochecknoglobals // immutable once made: reading its rules takes longer than a test
+var newGate = sync.OnceValues(func() (*minimize.Gate, error) {
+	return minimize.New(minimize.Options{Secret: []byte("a secret that only tests know")})
+})
+
 // Admit takes objects through all that comes before a store.
 func Admit(t testing.TB, who tocsin.Member, to authorize.Target, objects ...string) authorize.Admitted {
 	t.Helper()
@@ -109,7 +117,7 @@ func Admit(t testing.TB, who tocsin.Member, to authorize.Target, objects ...stri
 	if r := valid.Rejected(); len(r) > 0 {
 		t.Fatalf("the suite's object %s is not valid: %+v", r[0].At, r[0].Problems)
 	}
-	gate, err := minimize.New(minimize.Options{Secret: []byte("a secret that only tests know")})
+	gate, err := newGate()
 	if err != nil {
 		t.Fatalf("minimize: %v", err)
 	}
