@@ -166,7 +166,7 @@ func TestProgressIsShownToTerminalsOnly(t *testing.T) {
 	for _, terminal := range []bool{true, false} {
 		var out bytes.Buffer
 		a := &app{Env: Env{Stderr: &out, StderrTerminal: terminal, Width: 80}}
-		p := a.progress("reading", "objects", 200)
+		p := a.progress("reading", 200)
 		p.began, p.shown = p.began.Add(-time.Second), p.shown.Add(-time.Second)
 		p.at(100, 50)
 		if shown := out.String(); terminal != strings.Contains(shown, "50 %  50 objects") {

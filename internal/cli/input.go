@@ -96,7 +96,7 @@ func (a *app) pieces(ctx context.Context, verb string, names []string, f func(in
 			total += info.Size()
 		}
 	}
-	bar := a.progress(verb, "objects", total)
+	bar := a.progress(verb, total)
 	defer bar.end()
 	var before, objects int64
 	for _, name := range names {

@@ -11,8 +11,7 @@ import (
 type progress struct {
 	a     *app
 	verb  string
-	unit  string // what is counted: "objects"; "" counts bytes
-	total int64  // 0 when it is not known
+	total int64 // 0 when it is not known
 	began time.Time
 	shown time.Time
 	drawn bool
@@ -24,9 +23,9 @@ type progress struct {
 // is done before the first one shows none.
 const progressEvery = 100 * time.Millisecond
 
-func (a *app) progress(verb, unit string, total int64) *progress {
+func (a *app) progress(verb string, total int64) *progress {
 	now := time.Now()
-	return &progress{a: a, verb: verb, unit: unit, total: total, began: now, shown: now}
+	return &progress{a: a, verb: verb, total: total, began: now, shown: now}
 }
 
 // at says how far the work is, and how many things that are.
@@ -39,7 +38,7 @@ func (p *progress) at(done, count int64) {
 }
 
 func (p *progress) line(now time.Time) string {
-	amount := grouped(int(p.count)) + " " + p.unit
+	amount := grouped(int(p.count)) + " objects"
 	rate := ""
 	if s := now.Sub(p.began).Seconds(); s > 0 {
 		rate = ", " + grouped(int(float64(p.count)/s)) + "/s"

@@ -87,7 +87,7 @@ func (a *app) pullObjects(ctx context.Context, o pullFlags) error {
 		return err
 	}
 	defer sink.abandon() // does nothing once it is finished
-	bar := a.progress("reading", "objects", 0)
+	bar := a.progress("reading", 0)
 	var read int64
 	q := client.Query{From: from, IDs: o.ids, Types: o.types, Version: o.versions}
 	for page, err := range h.Objects(ctx, o.community, o.collection, q) {

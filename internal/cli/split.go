@@ -138,6 +138,12 @@ func (s *splitter) space() {
 // quoted takes the rest of a string, whose first quote was taken.
 func (s *splitter) quoted() {
 	for {
+		for s.pos < len(s.buf) { // most of a text is inside strings
+			if c := s.buf[s.pos]; c == '"' || c == '\\' || c == '\n' {
+				break
+			}
+			s.pos++
+		}
 		c, ok := s.peek()
 		if !ok {
 			return

@@ -168,3 +168,17 @@ func FuzzSplit(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkSplit(b *testing.B) {
+	object := `{"type":"indicator","pattern":"[domain-name:value = 'login.example.net']","labels":["a","b"],"x":{"y":[1,2,3]}}`
+	text := []byte(`{"type":"bundle","objects":[` + strings.Repeat(object+",\n", 20_000) + object + `]}`)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		s := newSplitter(bytes.NewReader(text))
+		for {
+			if _, err := s.next(); err != nil {
+				break
+			}
+		}
+	}
+}

@@ -216,7 +216,7 @@ func (a *app) share(ctx context.Context, h *hubclient.Client, o submitFlags, obj
 	if explain < 0 {
 		explain = len(objects)
 	}
-	bar := a.progress("sharing", "objects", int64(len(objects)))
+	bar := a.progress("sharing", int64(len(objects)))
 	s := &sender{h: h, o: o, bar: bar, r: r}
 	err := s.all(ctx, batches(objects[:explain]), 1)
 	if err == nil {

@@ -17,8 +17,8 @@ import (
 
 // A fault is one thing that is wrong with a text, as programs read it.
 type fault struct {
-	At      string `json:"at"`               // JSON Pointer from the root of the text
-	Clause  string `json:"clause,omitempty"` // of the standard
+	At      string `json:"at"`     // JSON Pointer from the root of the text
+	Clause  string `json:"clause"` // of the standard
 	Message string `json:"message"`
 	Object  string `json:"object,omitempty"` // its id, when it has one
 	Line    int    `json:"line,omitempty"`   // from 1

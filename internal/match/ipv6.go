@@ -28,7 +28,7 @@ func (r *reader) address6(i int) {
 		return
 	}
 	raw, ok := parseIPv6(text)
-	if !ok {
+	if !ok || !r.apartFrom(start, start+len(text)) {
 		return
 	}
 	a := netip.AddrFrom16(raw)
@@ -40,6 +40,13 @@ func (r *reader) address6(i int) {
 	} else if at, known := r.set.networks.Lookup(a); known {
 		r.hit(at, start, start+len(text))
 	}
+}
+
+// apartFrom reports whether line[start:end] is not a part of a longer word. The
+// letter of an escape, as in "\n2001:db8::1", does not count.
+func (r *reader) apartFrom(start, end int) bool {
+	before := start == 0 || class[r.line[start-1]]&word == 0 || start > 1 && r.line[start-2] == '\\'
+	return before && (end == len(r.line) || class[r.line[end]]&word == 0 || r.line[end] == '.')
 }
 
 func inIPv6(c byte) bool { return c == ':' || c == '.' || class[c]&(digit|hex) != 0 }

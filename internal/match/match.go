@@ -138,16 +138,19 @@ func (s *Set) find(v Value) (at int32, ok bool) {
 	return at, ok
 }
 
+// mostHashes is how many hashes a value has at most.
+const mostHashes = 3
+
 // note puts a value's hashes into the filter, and makes a larger one when they
 // no longer fit.
 func (s *Set) note(v Value) {
-	if s.hashes += 2; s.hashes <= s.filter.room {
+	if s.hashes += mostHashes; s.hashes <= s.filter.room {
 		s.hash(v)
 		return
 	}
 	live := s.Len()
-	s.filter = newFilter(4 * live)
-	s.hashes = 2 * live
+	s.filter = newFilter(2 * mostHashes * live)
+	s.hashes = mostHashes * live
 	for i := range s.entries {
 		if s.entries[i].value.kind != 0 {
 			s.hash(s.entries[i].value)
@@ -164,10 +167,9 @@ func (s *Set) hash(v Value) {
 	case URL:
 		s.filter.add(hashText(v.text))
 		host := hostOf(v.text)
+		s.filter.add(hashText(host))
 		if a, err := netip.ParseAddr(host); err == nil && a.Is4() {
 			s.filter.add(hashAddress(number(a)))
-		} else {
-			s.filter.add(hashText(host))
 		}
 	case Domain, Hash, Email:
 		s.filter.add(hashText(v.text))

@@ -104,10 +104,10 @@ func TestLinesAreSearchedForWholeValues(t *testing.T) {
 		"not in a longer address":          {[]string{"address 1.2.3.4"}, "11.2.3.4 1.2.3.45 1.2.3.4.5 01.2.3.4 a1.2.3.4 1.2.3.4a 1.2.3.4.example 5.1.2.3.4", nil},
 		"not in a range":                   {[]string{"address 1.2.3.4"}, "1.2.3.4-5", nil},
 		"address after an escape":          {[]string{"address 192.0.2.1"}, `ip%3A%20192.0.2.1&a "\n192.0.2.1" "\t192.0.2.1\t"`, []string{"192.0.2.1@192.0.2.1", "192.0.2.1@192.0.2.1", "192.0.2.1@192.0.2.1"}},
-		"IPv6": {[]string{"address 2001:db8::1"}, "[2001:DB8::1]:443 2001:db8:0:0:0:0:0:1 addr:2001:db8::1, 2001:db8::1: refused", []string{
-			"2001:db8::1@2001:DB8::1", "2001:db8::1@2001:db8:0:0:0:0:0:1", "2001:db8::1@2001:db8::1", "2001:db8::1@2001:db8::1",
+		"IPv6": {[]string{"address 2001:db8::1"}, "[2001:DB8::1]:443\\n2001:db8::1 2001:db8:0:0:0:0:0:1 addr:2001:db8::1, 2001:db8::1: refused", []string{
+			"2001:db8::1@2001:DB8::1", "2001:db8::1@2001:db8::1", "2001:db8::1@2001:db8:0:0:0:0:0:1", "2001:db8::1@2001:db8::1", "2001:db8::1@2001:db8::1",
 		}},
-		"not in a longer IPv6":        {[]string{"address 2001:db8::1"}, "2001:db8::11 12001:db8::1 2001:db8::1:2 12:34:56 aa:bb:cc:dd:ee:ff 1:2:3:4:5:6:7 ::", nil},
+		"not in a longer IPv6":        {[]string{"address 2001:db8::1"}, "2001:db8::11 x2001:db8::1 2001:db8::1x from::1 12001:db8::1 2001:db8::1:2 12:34:56 aa:bb:cc:dd:ee:ff 1:2:3:4:5:6:7 ::", nil},
 		"network":                     {[]string{"network 192.0.2.0/24", "network 2001:db8::/32"}, "192.0.2.200 192.0.3.1 2001:db8:1::2 2001:db9::1", []string{"192.0.2.0/24@192.0.2.200", "2001:db8::/32@2001:db8:1::2"}},
 		"the most specific network":   {[]string{"network 192.0.2.0/24", "network 192.0.2.0/28", "address 192.0.2.1"}, "192.0.2.1 192.0.2.2 192.0.2.99", []string{"192.0.2.1@192.0.2.1", "192.0.2.0/28@192.0.2.2", "192.0.2.0/24@192.0.2.99"}},
 		"domain":                      {[]string{"domain evil.example"}, `"query":"evil.example" EVIL.example. (evil.example)`, []string{"evil.example@evil.example", "evil.example@EVIL.example", "evil.example@evil.example"}},

@@ -11,8 +11,8 @@ type reader struct {
 	set    *Set
 	line   []byte
 	hits   []Hit
-	before int  // how many hits there were before this line
-	seen   int  // up to where IPv6 addresses and URLs were looked for
+	before int // how many hits there were before this line
+	seen   int // up to where IPv6 addresses and URLs were looked for
 }
 
 // read looks at the words that a dot is in, at those that are as long as a
@@ -95,7 +95,7 @@ func (r *reader) marks() {
 		case i < r.seen || i+1 == len(r.line):
 		case urls && (hasPrefix(r.line[i+1:], "//") || hasPrefix(r.line[i+1:], `\/\/`)):
 			r.url(i)
-		case v6 && inIPv6(r.line[i+1]):
+		case v6 && (r.line[i+1] == ':' || i > 0 && class[r.line[i-1]]&(digit|hex) != 0):
 			r.address6(i)
 		}
 	}
@@ -356,6 +356,9 @@ func (r *reader) url(i int) {
 	for start < i && class[r.line[start]]&letter == 0 {
 		start++
 	}
+	if r.isStrange(i) {
+		return
+	}
 	var b [longestURL + 16]byte
 	u, ok := normalizeURL(b[:0], r.line[start:], true)
 	if !ok {
@@ -374,6 +377,35 @@ func (r *reader) url(i int) {
 		}
 		text = text[:len(text)-1]
 	}
+}
+
+// isStrange reports whether no URL of the host after a "://" is in the set. It
+// says so of most, and only of plain ones.
+func (r *reader) isStrange(i int) bool {
+	for i++; i < len(r.line) && (r.line[i] == '/' || r.line[i] == '\\'); {
+		i++
+	}
+	start := i
+	for i < len(r.line) && class[r.line[i]]&(word|far) == word {
+		i++
+	}
+	end := i
+	if i < len(r.line) && r.line[i] == ':' { // a port, or a user's password
+		for i++; i < len(r.line) && class[r.line[i]]&digit != 0; {
+			i++
+		}
+	}
+	if start == end || i < len(r.line) && r.line[i] != '/' && r.line[i] != '?' && r.line[i] != '#' && !endsURL(r.line[i]) {
+		return false
+	}
+	if r.line[end-1] == '.' {
+		end--
+	}
+	h := seed
+	for k := end - 1; k >= start; k-- {
+		h = step(h, lower[r.line[k]])
+	}
+	return !r.set.filter.has(finish(h))
 }
 
 // known looks up a URL as it is, and without its query.

@@ -3,7 +3,6 @@ package validate
 
 import (
 	"errors"
-	"slices"
 	"strconv"
 	"time"
 
@@ -32,7 +31,6 @@ type Object struct {
 	kind     string
 	version  string
 	modified time.Time
-	warnings []stix.Problem
 }
 
 // Value returns the object's parse: its bytes are those that were submitted.
@@ -50,9 +48,6 @@ func (o Object) Version() string { return o.version }
 
 // Modified returns the version as a time, the zero time when there is none.
 func (o Object) Modified() time.Time { return o.modified }
-
-// Warnings returns what the standard says should be otherwise.
-func (o Object) Warnings() []stix.Problem { return o.warnings }
 
 // A Rejection is one object that was refused, and why.
 type Rejection struct {
@@ -143,12 +138,11 @@ func (b Bundle) orError() (Bundle, error) {
 
 // object checks one parsed value as a STIX object.
 func object(v stix.Value) (Object, []stix.Problem) {
-	problems := stix.Validate(v, stix.Options{Pattern: CheckPattern})
-	fatal := slices.ContainsFunc(problems, func(p stix.Problem) bool { return p.Class != stix.ClassWarning })
-	if fatal {
+	problems := stix.Validate(v, stix.Options{Pattern: CheckPattern, ErrorsOnly: true})
+	if len(problems) > 0 {
 		return Object{}, problems
 	}
-	o := Object{value: v, id: v.Get("id").Text(), kind: v.Get("type").Text(), warnings: problems}
+	o := Object{value: v, id: v.Get("id").Text(), kind: v.Get("type").Text()}
 	o.version = version(v)
 	o.modified, _ = stix.ParseTime(o.version)
 	return o, nil
