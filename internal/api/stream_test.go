@@ -332,7 +332,7 @@ func TestASubscriberThatNeverReadsIsCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		res, err := http.ReadResponse(bufio.NewReader(client), nil)
-		if err != nil || res.StatusCode != 200 {
+		if err != nil || res.StatusCode != http.StatusOK {
 			t.Fatalf("answer = %v, %v", res, err)
 		}
 		defer res.Body.Close()
@@ -346,6 +346,7 @@ func TestASubscriberThatNeverReadsIsCutOff(t *testing.T) {
 		}
 		_ = hub.Close()
 		running.Wait()
+		synctest.Wait() // the connection's goroutine logs, and ends
 		if given > 200 {
 			t.Errorf("%d steps were taken from the feed for a subscriber that does not read", given)
 		}

@@ -3,6 +3,7 @@ package authorize
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"tocsin"
 	"tocsin/stix"
@@ -17,8 +18,12 @@ type Reader struct {
 	community    string
 	organization string
 
-	decided sync.Map // label key → bool; emptied by replacing the Reader
+	decided sync.Map // *Label → bool; emptied by replacing the Reader
+	count   atomic.Int64
 }
+
+// mostDecisions bounds what a reader remembers, about 20 MB of it.
+const mostDecisions = 200_000
 
 // Reader returns the reader that a member is in a community, or not found when
 // it has no part in it.
@@ -58,6 +63,10 @@ func (r *Reader) MaySee(l *Label) bool {
 		return yes.(bool) //nolint:errcheck,forcetypeassert // only this function stores
 	}
 	yes := r.decide(l)
+	if r.count.Add(1) > mostDecisions { // the store has long let go of most of these labels
+		r.decided.Clear()
+		r.count.Store(0)
+	}
 	r.decided.Store(l, yes)
 	return yes
 }

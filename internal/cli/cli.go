@@ -95,8 +95,6 @@ Exit codes: 0 done; 1 the answer is no; 2 the call was wrong; 3 a fault.`,
 		a.serve(), a.apply(), a.organization(), a.user(), a.token(), a.community(), a.collection(),
 		a.version(),
 	)
-	root.SetCompletionCommandGroupID("")
-	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }
 

@@ -116,6 +116,7 @@ func (a *app) organization() *cobra.Command {
 			return member.Network{Organizations: []member.OrganizationEntry{entry}}, nil
 		})
 	add.Flags().StringVar(&entry.Kind, "kind", "", "company, government, nonprofit or other; government reads state a purpose")
+	choices(add, "kind", "company", "government", "nonprofit", "other")
 	add.Flags().StringVar(&entry.Title, "title", "", "its name for people")
 	remove := a.edit("remove NAME", "Remove an organization, its users, tokens and memberships, for good", "  tocsin org remove bank-a", 1,
 		"Remove NAME and everything that belongs to it? The name cannot be used again.",
@@ -171,6 +172,7 @@ func (a *app) token() *cobra.Command {
 		"  tocsin token add bank-a/soc/siem --role reader --expires 90d --tokens .\n  tocsin token add agency/cert/desk --purpose 'network defense'", 1, "",
 		func(names []string) (member.Network, error) { return one(names, entry) })
 	add.Flags().StringVar(&entry.Role, "role", "", "at most this role anywhere: reader, writer, curator or operator")
+	choices(add, "role", "reader", "writer", "curator", "operator")
 	add.Flags().StringVar(&entry.Purpose, "purpose", "", "every read with this token is for this purpose, on record")
 	add.Flags().StringVar(&entry.Expires, "expires", "", "last day, such as 2027-12-31, or days from now, such as 90d")
 	add.Flags().BoolVar(&entry.Operator, "operator", false, "it may administer the hub itself")
@@ -233,6 +235,7 @@ func (a *app) community() *cobra.Command {
 	add.Flags().StringVar(&entry.Title, "title", "", "its name for people")
 	add.Flags().StringVar(&entry.Description, "description", "", "what it is for")
 	add.Flags().StringVar(&entry.Default, "tlp", "", "what objects without a marking are taken for (amber)")
+	choices(add, "tlp", "clear", "green", "amber", "amber+strict", "red")
 	remove := a.edit("remove NAME", "Close a community, with its memberships and collections, for good", "  tocsin community remove finance", 1,
 		"Close NAME for all of its members? The name cannot be used again.",
 		func(names []string) (member.Network, error) {
@@ -245,6 +248,7 @@ func (a *app) community() *cobra.Command {
 			return inCommunity(names[0], member.MemberEntry{Organization: names[1], Role: role}), nil
 		})
 	admit.Flags().StringVar(&role, "role", "reader", "reader, writer, curator or operator")
+	choices(admit, "role", "reader", "writer", "curator", "operator")
 	expel := a.edit("expel COMMUNITY ORGANIZATION", "End an organization's part in a community", "  tocsin community expel finance bank-a", 2,
 		"End this membership: NAME?", func(names []string) (member.Network, error) {
 			return inCommunity(names[0], member.MemberEntry{Organization: names[1], Absent: true}), nil
@@ -289,6 +293,11 @@ func (a *app) collection() *cobra.Command {
 		return rows
 	})
 	return a.parent("collection", "Keep the collections of communities", list, add, remove)
+}
+
+// choices lets the shell complete a flag.
+func choices(c *cobra.Command, flag string, values ...string) {
+	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // fails for a flag that is not there only
 }
 
 // path takes a name like bank-a/soc apart.

@@ -104,7 +104,6 @@ type proven struct {
 	Origin     string             `json:"origin,omitempty"`
 	Cosigners  []receipt.Cosigner `json:"cosigners,omitempty"`
 	Objects    []matched          `json:"objects,omitempty"` // those of --object
-	verified   receipt.Verified
 	submission *receipt.Submission
 }
 
@@ -128,7 +127,7 @@ func prove(text []byte, vkeys []string, objects [][]byte) proven {
 	at, index, c := v.Time(), v.Index(), v.Checkpoint()
 	r := proven{
 		Valid: true, Kind: string(v.Kind()), Time: &at, Statement: v.Statement(), Index: &index,
-		Size: c.Size, Origin: c.Origin, Cosigners: c.Cosigners, verified: v,
+		Size: c.Size, Origin: c.Origin, Cosigners: c.Cosigners,
 	}
 	if s, err := v.Submission(); err == nil {
 		r.submission = &s

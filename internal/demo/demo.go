@@ -4,7 +4,6 @@ package demo
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -113,13 +112,4 @@ func absent(folder string, values ...string) (bool, error) {
 		return err
 	})
 	return !found, err
-}
-
-// pretty is JSON for people.
-func pretty(v any) string {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
 }

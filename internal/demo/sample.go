@@ -69,10 +69,13 @@ communities:
       - {alias: alerts, title: Alerts, description: Threats that members have seen}
 `
 
+// Where the demo's members share.
 const (
-	community  = "finance-and-energy"
-	collection = "alerts"
+	Community  = "finance-and-energy"
+	Collection = "alerts"
+)
 
+const (
 	phishingSite  = "login.alpha-bank-secure.example"
 	attackerMail  = "support@alpha-bank-secure.example"
 	victimMailbox = "j.doe@alpha-bank.example"

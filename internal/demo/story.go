@@ -58,6 +58,9 @@ func (s *Stage) TokenFile(organization string) string {
 	return filepath.Join(s.options.Dir, organization, "token")
 }
 
+// Result returns what has happened so far.
+func (s *Stage) Result() Result { return s.result }
+
 func (s *Stage) tell(who, text string, detail ...string) {
 	if s.options.Tell == nil {
 		return
@@ -118,7 +121,7 @@ func (s *Stage) load(ctx context.Context) error {
 	}
 	begin := time.Now()
 	for _, bundle := range bundles {
-		done, err := s.alpha.Submit(ctx, community, collection, bundle, nil)
+		done, err := s.alpha.Submit(ctx, Community, Collection, bundle, nil)
 		if err != nil {
 			return fmt.Errorf("load: %w", err)
 		}
@@ -139,7 +142,7 @@ func (s *Stage) watch(ctx context.Context) error {
 	}
 	s.news = make(chan agent.Event, 4096)
 	options := agent.Options{
-		Hub: s.bravo, Collections: []agent.Collection{{Community: community, Collection: collection}},
+		Hub: s.bravo, Collections: []agent.Collection{{Community: Community, Collection: Collection}},
 		State: filepath.Join(s.options.Dir, "bravo-power", "agent"), BlockDir: s.blockDir(), Logs: []string{s.logFile()},
 		Log: s.options.Log, Observer: func(e agent.Event) {
 			select {
@@ -205,7 +208,7 @@ func (s *Stage) find(ctx context.Context) error {
 		removed = append(removed, fmt.Sprintf("%s %s in a %s%s", f.Action, f.Class, strings.SplitN(f.Object, "--", 2)[0], f.At))
 	}
 	s.tell("Alpha Bank", "finds a phishing site, and writes down more than anybody needs; the privacy gate takes it out", removed...)
-	if s.submission, err = s.alpha.Submit(ctx, community, collection, []byte(`{"objects":[`+strings.Join(raw, ",")+`]}`), nil); err != nil {
+	if s.submission, err = s.alpha.Submit(ctx, Community, Collection, []byte(`{"objects":[`+strings.Join(raw, ",")+`]}`), nil); err != nil {
 		return fmt.Errorf("submit: %w", err)
 	}
 	if len(s.submission.Failures) > 0 {
@@ -249,7 +252,7 @@ func (s *Stage) see(ctx context.Context) error {
 	s.tell("Bravo Power", "sees the site in its DNS log; the line stays, the count goes out")
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
-		seen, err := s.alpha.Sightings(ctx, community, collection, indicatorID)
+		seen, err := s.alpha.Sightings(ctx, Community, Collection, indicatorID)
 		if err != nil {
 			return fmt.Errorf("sightings: %w", err)
 		}
@@ -269,13 +272,13 @@ func (s *Stage) see(ctx context.Context) error {
 // oversee lets the agency read, and Alpha Bank find that reading in the ledger.
 func (s *Stage) oversee(ctx context.Context) error {
 	read := 0
-	for page, err := range s.agency.Objects(ctx, community, collection, client.Query{Types: []string{"indicator", "report"}}) {
+	for page, err := range s.agency.Objects(ctx, Community, Collection, client.Query{Types: []string{"indicator", "report"}}) {
 		if err != nil {
 			return fmt.Errorf("agency: %w", err)
 		}
 		read += len(page.Objects)
 	}
-	list, err := s.alpha.Disclosures(ctx, community, 0)
+	list, err := s.alpha.Disclosures(ctx, Community, 0)
 	if err != nil {
 		return fmt.Errorf("disclosures: %w", err)
 	}
@@ -331,7 +334,7 @@ func verify(proof []byte, key string) (receipt.Verified, error) {
 // every file that the hub has written; and asks as a stranger.
 func (s *Stage) search(ctx context.Context) error {
 	removed, held := true, 0
-	for page, err := range s.bravo.Objects(ctx, community, collection, client.Query{Version: "all"}) {
+	for page, err := range s.bravo.Objects(ctx, Community, Collection, client.Query{Version: "all"}) {
 		if err != nil {
 			return fmt.Errorf("search: %w", err)
 		}
@@ -345,7 +348,7 @@ func (s *Stage) search(ctx context.Context) error {
 		return fmt.Errorf("search: %w", err)
 	}
 	kept := false // what the threat needs is still there
-	for page, err := range s.bravo.Objects(ctx, community, collection, client.Query{Types: []string{"report"}}) {
+	for page, err := range s.bravo.Objects(ctx, Community, Collection, client.Query{Types: []string{"report"}}) {
 		if err != nil {
 			return fmt.Errorf("search: %w", err)
 		}
@@ -362,7 +365,7 @@ func (s *Stage) search(ctx context.Context) error {
 		return err
 	}
 	var refused *tocsin.Error
-	if _, err := stranger.Sightings(ctx, community, collection, indicatorID); errors.As(err, &refused) && refused.Kind == tocsin.NotFound {
+	if _, err := stranger.Sightings(ctx, Community, Collection, indicatorID); errors.As(err, &refused) && refused.Kind == tocsin.NotFound {
 		s.result.StrangerSees = "not found"
 		s.tell("a stranger", "asks, even the hub's operator, who is no member: not found")
 	}

@@ -2,6 +2,7 @@
 package distribute
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -173,18 +174,20 @@ func (f *Feed) wanted(ctx context.Context, reader *authorize.Reader, sealed view
 		return object, alone, nil
 	}
 	// First and last are among the versions that this reader may see.
-	siblings, err := f.store.Versions(ctx, sealed.Collection, sealed.ID)
+	siblings, err := f.store.Scan(ctx, store.Scan{Collection: sealed.Collection, IDs: []string{sealed.ID}, Most: rowsPerScan, Meta: true})
 	if err != nil {
 		return view.Object{}, false, fmt.Errorf("versions: %w", err)
 	}
-	var visible []int64
-	for _, s := range siblings {
-		if o, ok := s.Render(reader); ok {
-			visible = append(visible, o.Seq())
+	isFirst, isLast := true, true
+	for _, s := range siblings.Rows {
+		o, ok := s.Render(reader)
+		if !ok || o.Withdrawn() || o.Seq() == sealed.Seq {
+			continue
 		}
+		// Of two copies of one version the later in the order counts.
+		order := cmp.Or(o.VersionTime().Compare(object.VersionTime()), cmp.Compare(o.Seq(), sealed.Seq))
+		isFirst, isLast = isFirst && order > 0, isLast && order < 0
 	}
-	isFirst := len(visible) > 0 && visible[0] == sealed.Seq
-	isLast := len(visible) > 0 && visible[len(visible)-1] == sealed.Seq
 	last := which.Last || !which.First && len(which.At) == 0
 	return object, which.First && isFirst || last && isLast || containsTime(which.At, object.VersionTime()), nil
 }

@@ -109,6 +109,10 @@ func (h *hub) serve(ctx context.Context, o Options, listener net.Listener, confi
 	case <-ctx.Done():
 	case failed = <-ended:
 		failed = fmt.Errorf("serve: %w", failed)
+	case <-h.store.Failed():
+		// After a failed fsync nobody knows what is on disk but the disk: the
+		// next start reads it (PostgreSQL does the same, since 2018).
+		failed = fmt.Errorf("store: %w", h.store.Err())
 	}
 	stop() // ends the streams, which would wait for ever
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)

@@ -2,7 +2,9 @@
 package ledger
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -56,6 +58,24 @@ func (s *Signer) Origin() string { return s.signer.Name() }
 // VerifierKey returns what others need to check the hub's signatures, as a
 // signed-note vkey.
 func (s *Signer) VerifierKey() string { return s.vkey }
+
+// verifierKey derives the verifier key from a signing key in the form that
+// golang.org/x/mod gives it: PRIVATE+KEY+<name>+<id>+base64(type ‖ seed).
+func verifierKey(skey string) (string, error) {
+	fields := strings.SplitN(skey, "+", 5)
+	if len(fields) != 5 {
+		return "", errors.New("signing key: malformed")
+	}
+	key, err := base64.StdEncoding.DecodeString(fields[4])
+	if err != nil || len(key) != 1+ed25519.SeedSize {
+		return "", errors.New("signing key: malformed")
+	}
+	pub, ok := ed25519.NewKeyFromSeed(key[1:]).Public().(ed25519.PublicKey)
+	if !ok {
+		return "", errors.New("signing key: malformed")
+	}
+	return note.NewEd25519VerifierKey(fields[2], pub)
+}
 
 // LoadOrCreate returns the signer whose key lies in the hub's data folder, and
 // makes the key when there is none. The file can be read by its owner only and

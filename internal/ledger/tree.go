@@ -1,11 +1,7 @@
 package ledger
 
 import (
-	"crypto/ed25519"
-	"encoding/base64"
-	"errors"
 	"fmt"
-	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -15,24 +11,6 @@ import (
 
 // MaxEntry is the size of the largest entry in bytes (C2SP tlog-tiles).
 const MaxEntry = 1<<16 - 1
-
-// verifierKey derives the verifier key from a signing key in the form that
-// golang.org/x/mod gives it: PRIVATE+KEY+<name>+<id>+base64(type ‖ seed).
-func verifierKey(skey string) (string, error) {
-	fields := strings.SplitN(skey, "+", 5)
-	if len(fields) != 5 {
-		return "", errors.New("signing key: malformed")
-	}
-	key, err := base64.StdEncoding.DecodeString(fields[4])
-	if err != nil || len(key) != 1+ed25519.SeedSize {
-		return "", errors.New("signing key: malformed")
-	}
-	pub, ok := ed25519.NewKeyFromSeed(key[1:]).Public().(ed25519.PublicKey)
-	if !ok {
-		return "", errors.New("signing key: malformed")
-	}
-	return note.NewEd25519VerifierKey(fields[2], pub)
-}
 
 // Append returns the tree hashes to store for entries that are added to a
 // ledger of size entries. They belong at positions

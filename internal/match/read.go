@@ -234,19 +234,36 @@ func (r *reader) lowered(text []byte, start, from, to int) int {
 }
 
 // foreign looks up a name with letters beyond ASCII, by its ASCII form. It may
-// allocate: such names are rare in logs.
+// allocate: such names are rare in logs. What is no name is text around one,
+// such as typographic quotes.
 func (r *reader) foreign(start, end int) bool {
 	name, ok := parseDomain(string(r.line[start:end]))
-	for rest := name; ok; {
-		if at, known := r.set.texts[rest]; known {
+	if !ok {
+		return r.inside(start, end)
+	}
+	for strings.Contains(name, ".") {
+		if at, known := r.set.texts[name]; known {
 			r.hit(at, start, end)
 			return true
 		}
-		if _, rest, ok = strings.Cut(rest, "."); !strings.Contains(rest, ".") {
-			break
-		}
+		_, name, _ = strings.Cut(name, ".")
 	}
 	return false
+}
+
+// inside looks up the words of ASCII in a word.
+func (r *reader) inside(start, end int) (found bool) {
+	for from := start; from < end; {
+		to, has := from, uint8(0)
+		for ; to < end && class[r.line[to]]&far == 0; to++ {
+			has |= class[r.line[to]]
+		}
+		if has&dot != 0 {
+			found = r.word(from, to, has) || found
+		}
+		from = to + 1
+	}
+	return found
 }
 
 // address looks up a word of digits and dots.

@@ -3,6 +3,7 @@ package match
 import (
 	"net/netip"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
@@ -93,7 +94,11 @@ const longestDomain = 253
 // parseDomain reads a domain name, with or without the last dot. Labels may
 // have the underscores that the DNS has in use.
 func parseDomain(text string) (string, bool) {
-	if strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
+	if foreign := func(r rune) bool { return r >= utf8.RuneSelf }; strings.ContainsFunc(text, foreign) {
+		// Symbols have an ASCII form too, but no registry has them (RFC 5892 §2.1).
+		if strings.ContainsFunc(text, func(r rune) bool { return foreign(r) && !unicode.In(r, unicode.Letter, unicode.Mark, unicode.Nd) }) {
+			return "", false
+		}
 		var err error
 		if text, err = idna.Lookup.ToASCII(text); err != nil {
 			return "", false
@@ -167,7 +172,7 @@ func parseEmail(text string) (string, bool) {
 		return "", false
 	}
 	for i := range at {
-		if class[text[i]]&local == 0 {
+		if class[text[i]]&(local|far) != local {
 			return "", false
 		}
 	}

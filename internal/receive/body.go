@@ -6,8 +6,8 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -114,7 +114,7 @@ func (in *Intake) unreadable(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return in.tooLarge()
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		return &tocsin.Error{Kind: tocsin.Malformed, Message: "the body came too slowly"}
 	}
 	return &tocsin.Error{Kind: tocsin.Malformed, Message: "the body is cut off or damaged, or is not what Content-Encoding says"}

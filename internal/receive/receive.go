@@ -36,8 +36,8 @@ func AtLeast(role tocsin.Role) Rule {
 			return notFound()
 		case has < role:
 			return &tocsin.Error{
-				Kind: tocsin.Forbidden, Message: "this token has not the role in the community that this takes: " + role.String(),
-				Hint: "ask the community's operator",
+				Kind: tocsin.Forbidden, Message: "this takes the role of " + role.String() + " in the community",
+				Hint: "ask the community's operator for it",
 			}
 		}
 		return nil
@@ -144,10 +144,6 @@ func (d *Desk) dispatch(routes map[string]Route) http.HandlerFunc {
 			if route.Lasts {
 				return route.Do(w, r, who)
 			}
-			control := http.NewResponseController(w)
-			now := time.Now()
-			_ = control.SetReadDeadline(now.Add(transferTime)) // not every transport has deadlines
-			_ = control.SetWriteDeadline(now.Add(workTime + transferTime))
 			ctx, cancel := context.WithTimeout(r.Context(), workTime+transferTime)
 			defer cancel()
 			return route.Do(w, r.WithContext(ctx), who)
@@ -178,6 +174,13 @@ func (d *Desk) member(h Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		answer := &response{ResponseWriter: w}
+		control := http.NewResponseController(answer)
+		_ = control.SetReadDeadline(began.Add(transferTime)) // not every transport has deadlines
+		_ = control.SetWriteDeadline(began.Add(workTime + transferTime))
+		defer func() { // net/http leaves the deadline for the connection's next request, which may not come here
+			_ = control.Flush()
+			_ = control.SetWriteDeadline(time.Time{})
+		}()
 		answer.Header().Set("X-Content-Type-Options", "nosniff")
 		answer.Header().Set("Cache-Control", "no-store") // what is shared with one is not for a cache
 		who, err := authenticate(r, d.Authenticator)
@@ -202,23 +205,24 @@ func (d *Desk) member(h Handler) http.HandlerFunc {
 	}
 }
 
-// event logs the request. The error's text is for the operator; it holds no
-// submitted content, because nothing that makes errors puts any there.
+// event logs the request. Of a refusal it logs the message only, because the
+// place may name properties that were submitted.
 func (d *Desk) event(r *http.Request, who tocsin.Member, answer *response, refused Refusal, err error, took time.Duration) {
 	level := slog.LevelInfo
-	attrs := []slog.Attr{
-		slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Int("status", answer.status),
-		slog.Int64("bytes", answer.bytes), slog.Duration("took", took),
-		slog.String("organization", who.Organization.Name), slog.String("user", who.User), slog.String("token", who.Token),
+	event := []any{
+		"method", r.Method, "route", r.Pattern, "status", answer.status, "bytes", answer.bytes, "took", took,
+		"organization", who.Organization.Name, "user", who.User, "token", who.Token,
 	}
-	if err != nil {
-		attrs = append(attrs, slog.String("cause", err.Error()))
+	if known := readable(err); len(known) > 0 {
+		event = append(event, "cause", known[0].Message)
+	} else if err != nil {
+		event = append(event, "cause", err.Error())
 	}
 	if refused.ID != "" {
 		level = slog.LevelError
-		attrs = append(attrs, slog.String("error_id", refused.ID))
+		event = append(event, "error_id", refused.ID)
 	}
-	d.Log.LogAttrs(r.Context(), level, "request", attrs...)
+	d.Log.Log(r.Context(), level, "request", event...)
 }
 
 // ErrGone says that the other side does not read any more. It is nobody's

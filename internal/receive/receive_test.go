@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -126,8 +127,8 @@ func TestEachRequestIsOneEvent(t *testing.T) {
 	}{
 		"answered": {says("x"), 200, []string{"level=INFO", "status=200", "bytes=1", "organization=acme", "token=t1", `route=/x`}},
 		"refused": {func(http.ResponseWriter, *http.Request, tocsin.Member) error {
-			return fmt.Errorf("a: %w", &tocsin.Error{Kind: tocsin.Invalid, Message: "wrong"})
-		}, 600 + int(tocsin.Invalid), []string{"level=INFO", `cause="a: wrong"`}},
+			return fmt.Errorf("a: %w", &tocsin.Error{Kind: tocsin.Invalid, At: "/secret-in-query", Message: "wrong"})
+		}, 600 + int(tocsin.Invalid), []string{"level=INFO", "cause=wrong"}},
 		"failed": {func(http.ResponseWriter, *http.Request, tocsin.Member) error { return cause }, 500, []string{"level=ERROR", "error_id=", "disk on fire"}},
 		"out of time": {func(http.ResponseWriter, *http.Request, tocsin.Member) error {
 			return fmt.Errorf("page: %w", context.DeadlineExceeded)
@@ -281,6 +282,20 @@ func TestBodiesAreBoundedInAllAndPerOrganization(t *testing.T) {
 	}
 	if err := hold("late"); err != nil || in.held != 100 {
 		t.Errorf("after all were released: %v, %d bytes held, want 100", err, in.held)
+	}
+}
+
+// slow is a body that comes too slowly.
+type slow struct{}
+
+func (slow) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+
+func TestASlowBodyIsTheSendersFault(t *testing.T) {
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/", slow{})
+	_, release, err := NewIntake(100).Read(httptest.NewRecorder(), r, member("acme"))
+	release()
+	if e, ok := errors.AsType[*tocsin.Error](err); !ok || e.Kind != tocsin.Malformed || !strings.Contains(e.Message, "slowly") {
+		t.Errorf("Read = %v, want malformed, because it came too slowly", err)
 	}
 }
 

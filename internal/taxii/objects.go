@@ -22,6 +22,12 @@ type page struct {
 	next    string // cursor for what follows; "" when nothing does
 }
 
+func (p page) empty() bool { return len(p.objects) == 0 && !p.more }
+
+// writeEmpty writes a list resource without anything in it: lists that are
+// empty are left out (TAXII 2.1 §3.7, §5.3.1, §5.8.1).
+func writeEmpty(w http.ResponseWriter) { write(w, http.StatusOK, []byte("{}")) }
+
 // page reads what a request asks for, of one object or, when object is "", of
 // the collection, and writes the headers that every answer of this kind has.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, who tocsin.Member, object string, adapt func(*distribute.Query)) (page, error) {
@@ -131,8 +137,12 @@ func (s *Server) object(w http.ResponseWriter, r *http.Request, who tocsin.Membe
 const keptBuffer = 4 << 20
 
 // writeEnvelope writes an envelope (TAXII 2.1 §3.7) around the very bytes that
-// were submitted; an empty one is {}.
+// were submitted.
 func (s *Server) writeEnvelope(w http.ResponseWriter, p page) {
+	if p.empty() {
+		writeEmpty(w)
+		return
+	}
 	b, _ := s.buffers.Get().(*bytes.Buffer)
 	b.Reset()
 	defer func() {
@@ -140,11 +150,10 @@ func (s *Server) writeEnvelope(w http.ResponseWriter, p page) {
 			s.buffers.Put(b)
 		}
 	}()
-	b.WriteByte('{')
 	if p.more {
-		b.WriteString(`"more":true,"next":"` + p.next + `"`) // base64url: nothing to escape
-	} else if len(p.objects) > 0 {
-		b.WriteString(`"more":false`)
+		b.WriteString(`{"more":true,"next":"` + p.next + `"`) // base64url: nothing to escape
+	} else {
+		b.WriteString(`{"more":false`)
 	}
 	if len(p.objects) > 0 {
 		b.WriteString(`,"objects":[`)
@@ -162,7 +171,7 @@ func (s *Server) writeEnvelope(w http.ResponseWriter, p page) {
 
 // manifestResource is TAXII 2.1 §5.3.1.
 type manifestResource struct {
-	More    bool             `json:"more,omitempty"`
+	More    bool             `json:"more"`
 	Next    string           `json:"next,omitempty"`
 	Objects []manifestRecord `json:"objects,omitempty"`
 }
@@ -179,6 +188,10 @@ func (s *Server) manifest(w http.ResponseWriter, r *http.Request, who tocsin.Mem
 	if err != nil {
 		return err
 	}
+	if p.empty() {
+		writeEmpty(w)
+		return nil
+	}
 	m := manifestResource{More: p.more, Next: p.next}
 	for _, o := range p.objects {
 		m.Objects = append(m.Objects, manifestRecord{
@@ -190,7 +203,7 @@ func (s *Server) manifest(w http.ResponseWriter, r *http.Request, who tocsin.Mem
 
 // versionsResource is TAXII 2.1 §5.8.1.
 type versionsResource struct {
-	More     bool     `json:"more,omitempty"`
+	More     bool     `json:"more"`
 	Next     string   `json:"next,omitempty"`
 	Versions []string `json:"versions,omitempty"`
 }
@@ -205,6 +218,10 @@ func (s *Server) versions(w http.ResponseWriter, r *http.Request, who tocsin.Mem
 	})
 	if err != nil {
 		return err
+	}
+	if p.empty() {
+		writeEmpty(w)
+		return nil
 	}
 	v := versionsResource{More: p.more, Next: p.next}
 	for _, o := range p.objects {

@@ -240,9 +240,13 @@ func TestACursorIsForItsCollectionAndFilters(t *testing.T) {
 func TestAnEmptyPageLeavesTheClientWhereItIs(t *testing.T) {
 	s := serve(t, 0)
 	empty := func(query string) (first, last string) {
-		w := s.do(t, hubtest.Reader, "GET", objectsPath+query, "")
+		w := s.do(t, hubtest.Reader, "GET", "/finance/collections/indicators/manifest/"+query, "")
 		if w.Code != 200 || w.Body.String() != "{}" {
-			t.Errorf("GET %s = %d %s, want {}", query, w.Code, w.Body)
+			t.Errorf("GET manifest %s = %d %s, want {}", query, w.Code, w.Body)
+		}
+		w = s.do(t, hubtest.Reader, "GET", objectsPath+query, "")
+		if w.Code != 200 || w.Body.String() != "{}" {
+			t.Errorf("GET objects %s = %d %s, want {}", query, w.Code, w.Body)
 		}
 		return w.Header().Get("X-TAXII-Date-Added-First"), w.Header().Get("X-TAXII-Date-Added-Last")
 	}

@@ -97,7 +97,7 @@ func Open(t testing.TB) *Parts {
 		Policy: authorize.NewPolicy(), Cursors: cursor.New(secret), Intake: receive.NewIntake(receive.DefaultMaxBytes),
 		VerifierKey: signer.VerifierKey(), Tokens: map[string]string{},
 	}
-	p.Store, err = sqlite.Open(ctx, t.TempDir(), signer, sqlite.Options{})
+	p.Store, err = sqlite.Open(ctx, t.TempDir(), signer, sqlite.Options{Covers: p.Policy.Covers})
 	fatal(t, err)
 	t.Cleanup(func() { fatal(t, p.Store.Close()) })
 	p.Directory, err = member.Open(ctx, p.Store)

@@ -80,6 +80,9 @@ func (b *batch) bury(collection int64, id string, seq int64) (ref receipt.Object
 // Disclose logs reads, one entry of the ledger for each. A read without a time
 // is one of now.
 func (s *Store) Disclose(ctx context.Context, reads []receipt.Disclosure) error {
+	if len(reads) == 0 {
+		return nil
+	}
 	records := make([]receipt.Record, len(reads))
 	for i, d := range reads {
 		d.Hub = s.signer.Origin()

@@ -22,7 +22,15 @@ const columns = "seq, label, flags, added, modified, nanoseconds, type, id, vers
 // columnRaw is the content's place among the columns.
 const columnRaw = 10
 
-// Scan returns objects of a collection in order, tombstones included.
+// No answer is larger than what follows, whatever was stored.
+const (
+	mostContent   = 32 << 20 // bytes of content of one answer, about
+	mostSightings = 10_000   // of one object; the newest
+)
+
+// Scan returns objects of a collection in order, tombstones included. It stops
+// before it has looked at all that it may when the content would fill more than
+// 32 MiB.
 func (s *Store) Scan(ctx context.Context, q store.Scan) (store.Scanned, error) {
 	s.mu.RLock()
 	collection, ok := s.collections[q.Collection]
@@ -49,7 +57,7 @@ func (s *Store) Scan(ctx context.Context, q store.Scan) (store.Scanned, error) {
 
 func (s *Store) scanAll(c *conn, collection int64, q store.Scan, out *store.Scanned) (err error) {
 	const sql = "SELECT " + columns + " FROM objects WHERE collection = ? AND seq > ? ORDER BY seq LIMIT ?"
-	seen := 0
+	seen, size := 0, 0
 	if len(q.Types) == 0 {
 		out.Rows = make([]view.Sealed, 0, min(q.Most, 1024))
 	}
@@ -64,8 +72,12 @@ func (s *Store) scanAll(c *conn, collection int64, q store.Scan, out *store.Scan
 			return err
 		}
 		out.Rows = append(out.Rows, sealed)
+		if size += contentSize(r, q.Meta); size > mostContent {
+			out.More = true
+			break
+		}
 	}
-	out.More = seen == q.Most && err == nil
+	out.More = out.More || seen == q.Most
 	return err
 }
 
@@ -87,7 +99,12 @@ func (s *Store) scanIDs(c *conn, collection int64, q store.Scan, out *store.Scan
 	if out.More = len(seqs) > q.Most; out.More {
 		seqs = seqs[:q.Most]
 	}
+	size := 0
 	for _, seq := range seqs {
+		if size > mostContent {
+			out.More = true
+			break
+		}
 		out.Next = seq
 		for r := range c.rows(&err, "SELECT "+columns+" FROM objects WHERE seq = ?", seq) {
 			if len(q.Types) > 0 && !slices.Contains(q.Types, r.ColumnText(6)) {
@@ -98,12 +115,21 @@ func (s *Store) scanIDs(c *conn, collection int64, q store.Scan, out *store.Scan
 				return err
 			}
 			out.Rows = append(out.Rows, sealed)
+			size += contentSize(r, q.Meta)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// contentSize is how much content a row of columns adds to an answer, in bytes.
+func contentSize(r *sqlite3.Stmt, metaOnly bool) int {
+	if metaOnly {
+		return 0
+	}
+	return len(r.ColumnRawBlob(columnRaw))
 }
 
 // seal reads a row of columns.
@@ -130,8 +156,9 @@ func (s *Store) seal(c *conn, r *sqlite3.Stmt, metaOnly bool) (view.Sealed, erro
 }
 
 // Versions returns all versions of an object in a collection, oldest first,
-// without tombstones.
-func (s *Store) Versions(ctx context.Context, collection, id string) (out []view.Sealed, err error) {
+// without tombstones. There are at most as many, and as much of them, as
+// [Store.Record] takes of one object.
+func (s *Store) Versions(ctx context.Context, collection, id string) ([]view.Sealed, error) {
 	s.mu.RLock()
 	known, ok := s.collections[collection]
 	s.mu.RUnlock()
@@ -143,21 +170,26 @@ func (s *Store) Versions(ctx context.Context, collection, id string) (out []view
 	return s.sealed(ctx, sql, hash64(id), known.number, id, flagTombstone)
 }
 
-// Sightings returns the sightings of an object in a community, in order.
+// Sightings returns the sightings of an object in a community, in order: the
+// newest 10,000, or those that fit into 32 MiB.
 func (s *Store) Sightings(ctx context.Context, community, id string) ([]view.Sealed, error) {
-	all, err := s.sealed(ctx, "SELECT "+columns+" FROM objects WHERE about = ? ORDER BY seq", id)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(all, func(o view.Sealed) bool { return o.Label.Community != community }), nil
+	const sql = "SELECT " + columns + " FROM objects JOIN labels USING (label)" +
+		" WHERE about = ? AND doc ->> 'community' = ? ORDER BY seq DESC LIMIT ?"
+	newest, err := s.sealed(ctx, sql, id, community, mostSightings)
+	slices.Reverse(newest)
+	return newest, err
 }
 
 func (s *Store) sealed(ctx context.Context, sql string, args ...any) (out []view.Sealed, err error) {
+	size := 0
 	err = s.readers.read(ctx, func(c *conn) (err error) {
 		for r := range c.rows(&err, sql, args...) {
 			sealed, err := s.seal(c, r, false)
 			if err != nil {
 				return err
+			}
+			if size += contentSize(r, false); size > mostContent {
+				break
 			}
 			out = append(out, sealed)
 		}
@@ -238,7 +270,8 @@ func decodeLabel(b []byte) (*authorize.Label, error) {
 }
 
 // labelOf returns the one label with a number. It is read once and then kept,
-// so that rows that were shared alike carry the same pointer.
+// so that rows that were shared alike carry the same pointer. When there are
+// very many, the store begins anew to remember them.
 func (s *Store) labelOf(c *conn, number int64) (*authorize.Label, error) {
 	s.mu.RLock()
 	l := s.labels[number]
@@ -257,6 +290,9 @@ func (s *Store) labelOf(c *conn, number int64) (*authorize.Label, error) {
 	defer s.mu.Unlock()
 	if known := s.labels[number]; known != nil {
 		return known, nil
+	}
+	if len(s.labels) >= mostLabels {
+		clear(s.labels)
 	}
 	s.labels[number] = l
 	return l, nil

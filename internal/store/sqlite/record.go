@@ -28,6 +28,17 @@ const (
 	flagRevoked
 )
 
+// What a collection takes of one object: the versions of an object are read
+// together.
+const (
+	mostVersions     = 1000
+	mostVersionBytes = mostContent
+)
+
+// mostStatement bounds what a receipt says, in bytes: in base64, and with the
+// proof, it must stay below [receipt.MaxProofSize].
+const mostStatement = 11 << 20
+
 // incoming is an object on its way into the store, with what can be worked out
 // before it is the writer's turn.
 type incoming struct {
@@ -49,6 +60,7 @@ type incoming struct {
 // different content is a new version.
 func (s *Store) Record(ctx context.Context, a authorize.Admitted) (store.Recorded, error) {
 	objects := make([]incoming, len(a.Objects()))
+	statement := 0
 	docs := map[*authorize.Label]string{}
 	for i, o := range a.Objects() {
 		if docs[o.Label] == "" {
@@ -59,6 +71,12 @@ func (s *Store) Record(ctx context.Context, a authorize.Admitted) (store.Recorde
 			docs[o.Label] = doc
 		}
 		objects[i] = incoming{Object: o, sum: sha256.Sum256(o.Raw()), idhash: hash64(o.ID), label: docs[o.Label]}
+		statement += len(o.ID) + len(o.Version) + 160 // names, hash, position and date_added
+	}
+	if statement > mostStatement {
+		return store.Recorded{}, &tocsin.Error{
+			Kind: tocsin.TooLarge, At: "/objects", Message: "a receipt for so many objects would be too large", Hint: "send them in several requests",
+		}
 	}
 	var out store.Recorded
 	r := &recording{admitted: a, objects: objects}
@@ -187,6 +205,7 @@ type sibling struct {
 	modified                 time.Time
 	version                  string
 	sum                      []byte
+	size                     int // of the content, in bytes
 }
 
 // place stores one object version, unless it is there or may not be.
@@ -240,7 +259,22 @@ func (r *recording) place(b *batch, o *incoming) (p placed, refusal *tocsin.Erro
 			Hint: "share an object of your own with a derived-from relationship, or ask a curator of the community",
 		}, nil
 	}
+	if tooMany(siblings, o) {
+		return placed{}, &tocsin.Error{
+			Kind: tocsin.TooLarge, At: "/id", Message: "the collection takes no more versions of this object", Hint: "share it under a new id",
+		}, nil
+	}
 	return r.insert(b, o, siblings)
+}
+
+// tooMany reports whether an object has as many versions as may be, or as large
+// ones.
+func tooMany(siblings []sibling, o *incoming) bool {
+	size := len(o.Raw())
+	for _, s := range siblings {
+		size += s.size
+	}
+	return len(siblings) >= mostVersions || size > mostVersionBytes
 }
 
 // foreign reports whether an object was first shared by somebody else: a hub
@@ -284,11 +318,11 @@ func taxiiTime(us int64) string { return time.UnixMicro(us).UTC().Format(view.Mi
 // siblings returns the versions of an object in a collection, tombstones
 // included, in the one order.
 func (b *batch) siblings(collection int64, o *incoming) (out []sibling, err error) {
-	const sql = "SELECT seq, label, flags, added, modified, nanoseconds, version, sha256 FROM objects WHERE idhash = ? AND collection = ? AND id = ? ORDER BY seq"
+	const sql = "SELECT seq, label, flags, added, modified, nanoseconds, version, sha256, length(raw) FROM objects WHERE idhash = ? AND collection = ? AND id = ? ORDER BY seq"
 	for r := range b.c.rows(&err, sql, o.idhash, collection, o.ID) {
 		s := sibling{
 			seq: r.ColumnInt64(0), label: r.ColumnInt64(1), flags: r.ColumnInt64(2), added: r.ColumnInt64(3),
-			version: r.ColumnText(6), sum: r.ColumnBlob(7, nil),
+			version: r.ColumnText(6), sum: r.ColumnBlob(7, nil), size: r.ColumnInt(8),
 		}
 		if s.version != "" {
 			s.modified = time.Unix(r.ColumnInt64(4), r.ColumnInt64(5))

@@ -126,12 +126,16 @@ func (s *Store) List(ctx context.Context, kind, community string, from int64, mo
 	return out, nil
 }
 
+// mostDefinition is the size of the largest marking-definition that is read at
+// start, in bytes. A larger one explains nothing, so its marking stays closed.
+const mostDefinition = 64 << 10
+
 // Definitions returns every marking-definition that is stored, with its owner,
 // in order.
 func (s *Store) Definitions(ctx context.Context) (out []store.Definition, err error) {
-	const sql = "SELECT label, raw FROM objects WHERE type = 'marking-definition' AND flags & ? = 0 ORDER BY seq"
+	const sql = "SELECT label, raw FROM objects WHERE type = 'marking-definition' AND flags & ? = 0 AND length(raw) <= ? ORDER BY seq"
 	err = s.readers.read(ctx, func(c *conn) (err error) {
-		for r := range c.rows(&err, sql, flagTombstone) {
+		for r := range c.rows(&err, sql, flagTombstone, mostDefinition) {
 			label, err := s.labelOf(c, r.ColumnInt64(0))
 			if err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -121,6 +122,44 @@ func bytesAreKept(t *testing.T, p Place) {
 	if got := rows[0]; got.Type != "indicator" || got.ID != IndicatorID(1) || got.Version != versionOf(0) || got.Collection != collection ||
 		!got.Modified.Equal(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) || got.Withdrawn || got.Siblings {
 		t.Errorf("meta = %+v", got.Meta)
+	}
+}
+
+// sizes: large objects are kept, and no answer grows with them without end.
+func sizes(t *testing.T, p Place) {
+	s := open(t, p)
+	ctx := context.Background()
+	large := `,"name":"` + strings.Repeat("x", 9<<20) + `"`
+	for i := range 5 {
+		wantOne(t, share(t, s, "bank", Indicator(i, 0, large)), int64(i+1), false)
+	}
+	var got []int64
+	pages := 0
+	for after, more := int64(0), true; more; pages++ {
+		found, err := s.Scan(ctx, store.Scan{Collection: collection, After: after, Most: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range found.Rows {
+			if len(raw(t, r)) < 9<<20 {
+				t.Errorf("object %d is %d bytes", r.Seq, len(raw(t, r)))
+			}
+		}
+		got = append(got, seqs(found.Rows)...)
+		after, more = found.Next, found.More
+	}
+	if diff := cmp.Diff([]int64{1, 2, 3, 4, 5}, got); diff != "" || pages < 2 {
+		t.Errorf("%d pages, positions differ (-want +got):\n%s", pages, diff)
+	}
+	// The versions of an object are read together, so there is an end to them.
+	refused := 0
+	for version := 1; version < 6; version++ {
+		r := share(t, s, "bank", Indicator(0, version, large))
+		refused += len(r.Failures)
+	}
+	all, err := s.Versions(ctx, collection, IndicatorID(0))
+	if err != nil || refused == 0 || len(all)+refused != 6 {
+		t.Errorf("%d versions, %d refused, %v, want 6 in all and some refused", len(all), refused, err)
 	}
 }
 
