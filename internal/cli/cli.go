@@ -90,9 +90,9 @@ Exit codes: 0 done; 1 the answer is no; 2 the call was wrong; 3 a fault.`,
 		&cobra.Group{ID: groupRun, Title: "Run a hub:"},
 	)
 	root.AddCommand(
-		a.submit(), a.pull(),
+		a.submit(), a.pull(), a.agent(),
 		a.validate(), a.minimize(), a.verify(),
-		a.serve(), a.apply(), a.organization(), a.user(), a.token(), a.community(), a.collection(),
+		a.demo(), a.serve(), a.apply(), a.organization(), a.user(), a.token(), a.community(), a.collection(),
 		a.version(),
 	)
 	return root

@@ -1,0 +1,228 @@
+// Package agent watches a member's logs for shared indicators, keeps its block list, and reports what it sees.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin"
+	"tocsin/internal/hubclient"
+	"tocsin/internal/match"
+)
+
+// Options say what an agent does. Hub, Collections and State are required.
+type Options struct {
+	Hub         *hubclient.Client
+	Collections []Collection // where indicators come from and sightings go, in order of preference
+	State       string       // folder for what survives the process; made when it is not there
+
+	// What the indicators are written to. What is empty or false is not.
+	Blocklist string // file with everything that is blocked, one value a line
+	Lists     string // folder for domains.txt, ips.txt and urls.txt, made when it is not there
+	Nft       bool   // the nftables table "inet tocsin", which drops packets from and to blocked addresses
+
+	Logs    []string      // log files to watch, each from its beginning
+	Allow   []string      // addresses, networks and domains that are never blocked, see [AllowList]
+	Quiet   bool          // look, but send no sightings
+	First   time.Duration // how long after its first hit an indicator is reported; one second when zero
+	Summary time.Duration // how often the hits after that are summed up and reported; one hour when zero
+
+	Log      *slog.Logger // nil: none
+	Observer func(Event)  // told what happens, one event at a time; it must not wait. nil: nobody
+}
+
+// A Collection is one of a hub's.
+type Collection struct {
+	Community  string
+	Collection string // id or alias
+}
+
+func (c Collection) key() string { return c.Community + "/" + c.Collection }
+
+// An EventKind says what happened.
+type EventKind uint8
+
+// The kinds of events, and which fields they set besides Kind and Time.
+const (
+	Connected    EventKind = iota + 1 // the stream is open: Collection
+	Disconnected                      // the stream broke, the agent polls: Collection, Err
+	Blocked                           // a value is enforced: Collection, Indicator, Value, Took since it came
+	Unblocked                         // a value is enforced no more: Value
+	HeldBack                          // a value of an indicator will not be blocked: Collection, Indicator, Value, Reason
+	Enforced                          // lists and firewall are up to date: Count values, Held by reason, Took
+	Hit                               // an indicator's value stands in a log, for the first time since its last report: Collection, Indicator, Value, File
+	Reported                          // the hub has a sighting: Collection, Indicator, Sighting, Count
+	Failed                            // something did not work and will be tried again: Err, and Collection or File
+)
+
+// An Event is something that happened. It never holds a line of a log.
+type Event struct {
+	Kind       EventKind
+	Time       time.Time
+	Collection Collection
+	Indicator  string
+	Value      string
+	Reason     string
+	File       string
+	Sighting   string
+	Count      int64
+	Held       map[string]int // how many values of valid indicators are not blocked, by reason
+	Took       time.Duration
+	Err        error
+}
+
+// An agent is one run.
+type agent struct {
+	Options
+
+	guard   *guard
+	fail    context.CancelCauseFunc // ends the run
+	told    sync.Mutex              // guards calls of Observer
+	changed chan struct{}           // holds something when the book has changed since it was enforced
+
+	mu      sync.RWMutex // guards book and journal
+	book    *book
+	journal *journal
+
+	reports *reports
+}
+
+// Run runs an agent until the context ends, which is no error. It begins with
+// what it knew when it last ended, so it needs the hub for news only. It fails
+// when an option cannot be used, when the state cannot be read or written, and
+// when a hub refuses a collection that the agent never got anything from.
+func Run(ctx context.Context, o Options) error {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.First <= 0 {
+		o.First = time.Second
+	}
+	if o.Summary <= 0 {
+		o.Summary = time.Hour
+	}
+	a, err := open(o)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	a.fail = cancel
+	var running sync.WaitGroup
+	running.Go(func() { a.enforce(ctx) })
+	for _, c := range o.Collections {
+		running.Go(func() { a.subscribe(ctx, c) })
+	}
+	for _, path := range o.Logs {
+		running.Go(func() { a.watch(ctx, path) })
+	}
+	if len(o.Logs) > 0 {
+		running.Go(func() { a.report(ctx) })
+	}
+	<-ctx.Done()
+	running.Wait()
+	err = errors.Join(a.journal.close(), a.reports.save())
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+		err = errors.Join(cause, err)
+	}
+	return err
+}
+
+// open checks the options and reads the state.
+func open(o Options) (*agent, error) {
+	if o.Hub == nil || len(o.Collections) == 0 || o.State == "" {
+		return nil, &tocsin.Error{Kind: tocsin.Invalid, Message: "an agent needs a hub, a collection and a folder for its state"}
+	}
+	for _, c := range o.Collections {
+		if c.Community == "" || c.Collection == "" || strings.ContainsAny(c.key(), " \n") || strings.Count(c.key(), "/") != 1 {
+			return nil, &tocsin.Error{Kind: tocsin.Invalid, Message: "this is no collection: " + printable(c.key()), Hint: "name one as community/collection"}
+		}
+	}
+	guard, err := newGuard(o.Allow, o.Hub.Host())
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.State, 0o700); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	if o.Lists != "" {
+		if err := os.MkdirAll(o.Lists, 0o755); err != nil { //nolint:gosec // other programs read the lists
+			return nil, fmt.Errorf("lists: %w", err)
+		}
+	}
+	a := &agent{Options: o, guard: guard, changed: make(chan struct{}, 1), book: newBook(guard)}
+	for i, c := range o.Collections {
+		a.book.order[c.key()] = i
+	}
+	if a.journal, err = openJournal(o.State, a.book); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	if a.reports, err = openReports(o.State); err != nil {
+		return nil, errors.Join(fmt.Errorf("state: %w", err), a.journal.close())
+	}
+	a.wake()
+	return a, nil
+}
+
+// wake has the lists written.
+func (a *agent) wake() {
+	select {
+	case a.changed <- struct{}{}:
+	default: // it will be anyway
+	}
+}
+
+// tell tells the observer.
+func (a *agent) tell(e Event) {
+	if a.Observer == nil {
+		return
+	}
+	e.Time = time.Now()
+	a.told.Lock()
+	defer a.told.Unlock()
+	a.Observer(e)
+}
+
+// failed tells of something that will be tried again.
+func (a *agent) failed(ctx context.Context, what string, e Event) {
+	if ctx.Err() != nil { // it failed because the agent stops
+		return
+	}
+	attrs := []slog.Attr{slog.String("what", what), slog.String("cause", e.Err.Error())}
+	if e.File != "" {
+		attrs = append(attrs, slog.String("file", e.File))
+	}
+	if e.Collection != (Collection{}) {
+		attrs = append(attrs, slog.String("collection", e.Collection.key()))
+	}
+	a.Log.LogAttrs(ctx, slog.LevelWarn, "will try again", attrs...)
+	e.Kind = Failed
+	a.tell(e)
+}
+
+// AllowList reads what is never to be blocked: an address, network or domain a
+// line, which stands for its subdomains as well. What follows a # is a comment.
+func AllowList(text string) []string {
+	var entries []string
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		if line = strings.TrimSpace(line); line != "" {
+			entries = append(entries, line)
+		}
+	}
+	return entries
+}
+
+// parseAny reads an address, a network or a domain.
+func parseAny(text string) (match.Value, bool) {
+	if v, ok := match.Parse(match.Network, text); ok {
+		return v, true
+	}
+	return match.Parse(match.Domain, text)
+}
