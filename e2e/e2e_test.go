@@ -75,6 +75,7 @@ func TestJourneys(t *testing.T) {
 			"tocsin":      tocsin,
 			"hub":         hub,
 			"jq":          jq,
+			"await":       await,
 			"flip":        flip,
 			"certificate": certificate,
 		},
