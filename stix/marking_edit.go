@@ -1,8 +1,6 @@
 package stix
 
-import (
-	"slices"
-)
+import "slices"
 
 // AddMarkings returns a copy of an object with markings added to it or to parts
 // of it: ids of marking-definitions, and for parts languages (STIX 2.1 §7.2.2,
@@ -250,7 +248,7 @@ func (g *granulars) add(markings, parts []string) {
 		missing := slices.Clone(parts)
 		for _, has := range g.list {
 			if has.is(m) {
-				if first == nil && has.entry.Get("selectors").Exists() || !has.entry.Exists() {
+				if first == nil && (!has.entry.Exists() || has.entry.Get("selectors").Exists()) {
 					first = has
 				}
 				missing = slices.DeleteFunc(missing, has.selectors.has)

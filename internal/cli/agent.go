@@ -50,7 +50,7 @@ where it ended, also when the hub is away.`,
 			return a.runAgent(cmd.Context(), o)
 		},
 	}
-	o.hubFlags.add(c)
+	o.add(c)
 	o.addPurpose(c)
 	f := c.Flags()
 	f.StringArrayVar(&o.collections, "collection", nil, "COMMUNITY/COLLECTION to follow; may be given more than once, the preferred one first")

@@ -225,7 +225,7 @@ func (s *Stage) find(ctx context.Context) error {
 	}
 	var removed []string
 	for _, f := range s.findings {
-		removed = append(removed, fmt.Sprintf("%s %s in a %s%s", f.Action, f.Class, strings.SplitN(f.Object, "--", 2)[0], f.At))
+		removed = append(removed, fmt.Sprintf("%s: %s in %s%s", f.Action, f.Class, strings.SplitN(f.Object, "--", 2)[0], f.At))
 	}
 	s.tell("Alpha Bank", "finds a phishing site, and writes down more than anybody needs; the privacy gate takes it out", removed...)
 	if s.submission, err = s.alpha.Submit(ctx, Community, Collection, []byte(`{"objects":[`+strings.Join(raw, ",")+`]}`), nil); err != nil {
