@@ -128,6 +128,7 @@ type acknowledged struct {
 // TOCSIN_KILLS sets how often; 6 when it is not set.
 func TestNothingAcknowledgedIsLostByKilling(t *testing.T) {
 	kills := 6
+	//nolint:forbidigo // how long a test runs is the environment's business
 	if n, err := strconv.Atoi(os.Getenv("TOCSIN_KILLS")); err == nil && n > 0 {
 		kills = n
 	}

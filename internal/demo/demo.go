@@ -97,12 +97,17 @@ func Run(ctx context.Context, o Options, stay func(context.Context, *Stage) erro
 
 // absent reports whether none of the values is in any file of a folder.
 func absent(folder string, values ...string) (bool, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return false, fmt.Errorf("folder: %w", err)
+	}
+	defer func() { _ = root.Close() }() // it was only read
 	found := false
-	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+	err = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		text, err := os.ReadFile(path)
+		text, err := root.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) { // the database makes and removes files as it goes
 			return nil
 		}

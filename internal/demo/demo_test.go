@@ -65,7 +65,7 @@ func TestTheSampleNamesItsSources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, source := range []string{"The MITRE Corporation", "stamparm/maltrail", "MIT licence"} {
+	for _, source := range []string{"The MITRE Corporation", "stamparm/maltrail", "MIT license"} {
 		if !strings.Contains(string(notice), source) {
 			t.Errorf("the notice does not name %s", source)
 		}

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// The sample is real: see sample/NOTICE.md for sources and licences.
+// The sample is real: see sample/NOTICE.md for sources and licenses.
 var (
 	//go:embed sample/attack.json.gz
 	attackSample []byte

@@ -50,7 +50,8 @@ type Stage struct {
 }
 
 // Files of Bravo Power's agent.
-func (s *Stage) logFile() string  { return filepath.Join(s.options.Dir, "bravo-power", "dns.log") }
+func (s *Stage) logFile() string { return filepath.Join(s.options.Dir, "bravo-power", "dns.log") }
+
 func (s *Stage) blockDir() string { return filepath.Join(s.options.Dir, "bravo-power", "blocklists") }
 
 // ReceiptFile is where Alpha Bank keeps its receipt.
