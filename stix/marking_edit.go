@@ -248,7 +248,9 @@ func (g *granulars) add(markings, parts []string) {
 		missing := slices.Clone(parts)
 		for _, has := range g.list {
 			if has.is(m) {
-				if first == nil && (!has.entry.Exists() || has.entry.Get("selectors").Exists()) {
+				// One without selectors counts for everything; with one it would
+				// count for less.
+				if first == nil && len(has.selectors.kept)+len(has.selectors.added) > 0 {
 					first = has
 				}
 				missing = slices.DeleteFunc(missing, has.selectors.has)

@@ -50,7 +50,7 @@ func runRecorded(t *testing.T, chosen, all string, divergences map[int]divergenc
 				want = d.want
 			}
 			if diff := cmp.Diff(want, got(t, c)); diff != "" {
-				t.Errorf("%s%s differs from what was recorded (-want +got):\n%s", c.Op, c.Args, diff)
+				t.Errorf("%s differs from what was recorded (-want +got):\n%s", c.Op, diff)
 			}
 		})
 	}
@@ -107,7 +107,7 @@ func canonical(t testing.TB, text []byte, without ...string) string {
 func TestMarkingsAreThoseOfTheReferenceLibrary(t *testing.T) {
 	runRecorded(t, "marking_ops.json", "marking_ops_cases.json", map[int]divergence{
 		170: {
-			`{"created":"2016-04-06T20:03:00.000Z","description":"A ransomware related to ...",` +
+			`{"created":"2017-01-01T12:34:56.000Z",` +
 				`"granular_markings":[{"marking_ref":"marking-definition--57fcd772-9c1d-41b0-8d1f-3d47713415d9","selectors":["malware_types"]},` +
 				`{"marking_ref":"marking-definition--462bf1a6-03d2-419c-b74e-eee2238b2de4","selectors":["name"]}],` +
 				`"id":"malware--9c4638ec-f1de-4ddb-abf4-1b760417654e","is_family":false,"malware_types":["ransomware"],"name":"Cryptolocker",` +
@@ -441,8 +441,7 @@ func FuzzMarkings(f *testing.F) {
 			t.Errorf("after AddMarkings(%q) EffectiveMarkings of %s = %q, want it among them", marking, added, effective)
 		}
 		for _, m := range before {
-			// A list that had no selectors left cannot be read and counts for all; it may have got one.
-			if !slices.Contains(effective, m) && strings.HasPrefix(m, "marking-definition--") {
+			if !slices.Contains(effective, m) {
 				t.Errorf("AddMarkings(%q) lost %q: %s", marking, m, added)
 			}
 		}

@@ -9,6 +9,12 @@
 // precision of times and the order of names, and with them the meaning of
 // "the same version" (STIX 2.1 §3.6).
 //
+// Markings and versions have their own operations. [Markings], [IsMarked] and
+// [EffectiveMarkings] say what an object or a part of it is marked with;
+// [AddMarkings], [SetMarkings], [RemoveMarkings] and [ClearMarkings] make copies
+// that are marked otherwise (§7.2). [Versions] puts the versions of an object in
+// order; [NewVersion] and [Revoke] make the next one (§3.6).
+//
 // The rules are data. Each property table of the standard is a table here, in
 // the file that is named for its chapter, with a row per property: its name, the
 // type of its value, and what its description demands of other properties.

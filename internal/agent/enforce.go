@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net/netip"
 	"path/filepath"
@@ -138,7 +137,7 @@ func (e *enforcer) write(ctx context.Context, began time.Time) {
 		return
 	}
 	if err := errors.Join(e.toFirewall(ctx), e.toFiles()); err != nil {
-		e.agent.failed(ctx, "enforce", Event{Err: err})
+		e.failed(ctx, "enforce", Event{Err: err})
 		return
 	}
 	clear(e.stale)
@@ -166,8 +165,8 @@ func (e *enforcer) announce(ctx context.Context, held map[string]int, began time
 	for _, n := range held {
 		kept += n
 	}
-	e.Log.LogAttrs(ctx, slog.LevelInfo, "enforced", slog.Int("blocked", blocked), slog.Int("added", len(e.added)), slog.Int("removed", len(e.removed)),
-		slog.Int("held_back", kept), slog.Int64("ms", now.Sub(began).Milliseconds()))
+	e.Log.InfoContext(ctx, "enforced", "blocked", blocked, "added", len(e.added), "removed", len(e.removed),
+		"held_back", kept, "ms", now.Sub(began).Milliseconds())
 	e.tell(Event{Kind: Enforced, Count: int64(blocked), Held: held, Took: now.Sub(began)})
 	clear(e.added)
 	clear(e.removed)

@@ -389,7 +389,9 @@ func start(t testing.TB, h *hubclient.Client, o Options) *run {
 	t.Helper()
 	r := &run{t: t, obs: &observer{}}
 	o.Hub = h
-	o.Collections = []Collection{{community, alerts}}
+	if o.Collections == nil {
+		o.Collections = []Collection{{community, alerts}}
+	}
 	if o.State == "" {
 		o.State = t.TempDir()
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"time"
 
@@ -251,7 +250,7 @@ func (a *agent) search(ctx context.Context, path string, lines [][]byte, at plac
 	}
 	a.mu.RUnlock()
 	for _, s := range a.reports.count(path, at, seen, now.Add(a.First), now) {
-		a.Log.LogAttrs(ctx, slog.LevelInfo, "hit", slog.String("indicator", s.in.ID), slog.String("file", path))
+		a.Log.InfoContext(ctx, "hit", "indicator", s.in.ID, "file", path)
 		a.tell(Event{Kind: Hit, Collection: s.in.collection(), Indicator: s.in.ID, Value: s.value, File: path})
 	}
 }

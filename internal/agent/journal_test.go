@@ -123,7 +123,6 @@ func TestWhateverACrashLeavesIsGoodToGoOnFrom(t *testing.T) {
 func TestTheJournalDoesNotGrowForEver(t *testing.T) {
 	folder := t.TempDir()
 	b, j := openTest(t, folder)
-	padding := `"labels":["x"]`
 	for n := range 40_000 {
 		in := &indicator{
 			ID: indicatorID(n % 10), Version: time.Unix(int64(n), 0), From: time.Unix(0, 0),
@@ -137,7 +136,6 @@ func TestTheJournalDoesNotGrowForEver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_ = padding
 	if j.size > 2*leastGarbage {
 		t.Errorf("ten indicators take %d bytes", j.size)
 	}

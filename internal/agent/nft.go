@@ -40,7 +40,10 @@ func runNft(ctx context.Context, script string) error {
 	}
 	if err != nil {
 		line, _, _ := strings.Cut(said.String(), "\n")
-		return fmt.Errorf("%w: %s", err, printable(line))
+		return &tocsin.Error{
+			Kind: tocsin.Invalid, Message: "nft failed, " + err.Error() + ": " + printable(line),
+			Hint: "the firewall can be changed by root, or with the capability CAP_NET_ADMIN",
+		}
 	}
 	return nil
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"maps"
 	"time"
 
 	"tocsin"
@@ -36,7 +36,7 @@ func (a *agent) subscribe(ctx context.Context, c Collection) {
 			a.fail(fmt.Errorf("collection %s: %w", c.key(), err))
 			return
 		}
-		a.Log.LogAttrs(ctx, slog.LevelInfo, "stream ended", slog.String("collection", c.key()), slog.String("cause", fmt.Sprint(err)))
+		a.Log.InfoContext(ctx, "stream ended", "collection", c.key(), "cause", fmt.Sprint(err))
 		a.tell(Event{Kind: Disconnected, Collection: c, Err: err})
 		if brought {
 			backoff.Reset()
@@ -79,7 +79,7 @@ func (a *agent) stream(ctx context.Context, c Collection) (brought bool, err err
 		}
 		if e.Kind == hubclient.Opened {
 			opened = true
-			a.Log.LogAttrs(ctx, slog.LevelInfo, "stream opened", slog.String("collection", c.key()))
+			a.Log.InfoContext(ctx, "stream opened", "collection", c.key())
 			a.tell(Event{Kind: Connected, Collection: c})
 			continue
 		}
@@ -176,10 +176,7 @@ func (a *agent) poll(ctx context.Context, c Collection, reconciled *time.Time) e
 // breaks off drops none.
 func (a *agent) reconcile(ctx context.Context, c Collection) error {
 	a.mu.RLock()
-	before := make(map[string]*indicator, len(a.book.shelves[c.key()]))
-	for id, in := range a.book.shelves[c.key()] {
-		before[id] = in
-	}
+	before := maps.Clone(a.book.shelves[c.key()])
 	a.mu.RUnlock()
 	listed := map[string]bool{}
 	for page, err := range a.Hub.Manifest(ctx, c.Community, c.Collection, client.Query{Types: []string{"indicator"}}) {

@@ -360,7 +360,7 @@ func describeSubmission(line func(name, format string, arguments ...any), s *rec
 		removed = append(removed, fmt.Sprintf("%s × %s", grouped(n), rule))
 	}
 	slices.Sort(removed)
-	line("privacy", "removed before: %s", orElse(strings.Join(removed, ", "), "nothing, there was nothing to remove"))
+	line("privacy", "removed at the hub: %s", orElse(strings.Join(removed, ", "), "nothing was left to remove"))
 	line("", "by the rules %s", s.RulesHash)
 	if s.Failed > 0 {
 		line("refused", "%s", count(s.Failed, "object"))

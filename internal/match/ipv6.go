@@ -87,7 +87,7 @@ func parseIPv6(text []byte) (a [16]byte, ok bool) {
 				return a, false
 			}
 			a[at], a[at+1], a[at+2], a[at+3] = byte(tail>>24), byte(tail>>16), byte(tail>>8), byte(tail)
-			at, text = at+4, nil
+			at += 4
 			break
 		}
 		if digits == 0 {

@@ -35,8 +35,8 @@ func normalizeURL(b, text []byte, inLog bool) (urlText, bool) {
 	}
 	b = append(b, "//"...)
 	u := urlText{host: len(b)}
-	c, more := byte(0), false
-	for c, more = r.next(); more && c != '/' && c != '?' && c != '#'; c, more = r.next() {
+	c, more := r.next()
+	for ; more && c != '/' && c != '?' && c != '#'; c, more = r.next() {
 		if len(b) == cap(b) {
 			return urlText{}, false
 		}

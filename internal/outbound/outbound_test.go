@@ -133,7 +133,7 @@ func TestOnlyTheNamedServerIsCalled(t *testing.T) {
 	port, connections := canary(t)
 	s := httptest.NewServer(http.NotFoundHandler())
 	defer s.Close()
-	_, err := get(t, client(t, Options{Only: parse(t, s.URL)}), "http://127.0.0.1:"+port)
+	_, err := get(t, client(t, Options{Only: parse(t, s.URL)}), "http://127.0.0.1:"+port) //nolint:bodyclose // get closes it
 	if e, ok := errors.AsType[*tocsin.Error](err); !ok || e.Kind != tocsin.Forbidden || connections.Load() != 0 {
 		t.Errorf("a call to another server: %v and %d connections, want forbidden and 0", err, connections.Load())
 	}
@@ -192,7 +192,7 @@ func TestOldTLSAndUnknownAuthoritiesAreRefused(t *testing.T) {
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	s.StartTLS()
 	defer s.Close()
-	_, err := get(t, client(t, Options{Only: parse(t, s.URL)}), s.URL)
+	_, err := get(t, client(t, Options{Only: parse(t, s.URL)}), s.URL) //nolint:bodyclose // get closes it
 	if e := Explain(err); e.Kind != tocsin.Invalid || !strings.Contains(e.Message, "certificate") {
 		t.Errorf("an unknown authority: %v, want an error about the certificate", err)
 	}
@@ -361,7 +361,8 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Do(&http.Client{Transport: &script{statuses: []int{503}, after: "60"}}, r, 4); !errors.Is(err, context.DeadlineExceeded) {
+		_, err = Do(&http.Client{Transport: &script{statuses: []int{503}, after: "60"}}, r, 4) //nolint:bodyclose // there is no answer
+		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Do = %v, want the context's error", err)
 		}
 	})
@@ -369,9 +370,10 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 
 func TestBackoffGrowsToItsLimit(t *testing.T) {
 	b := Backoff{Least: time.Second, Most: 10 * time.Second}
-	for try, step := range []time.Duration{1, 2, 4, 8, 10, 10, 10} {
-		if wait := b.Next(); wait < step*time.Second/2 || wait > step*time.Second {
-			t.Errorf("wait %d is %v, want %v to %v", try, wait, step*time.Second/2, step*time.Second)
+	for try, seconds := range []int{1, 2, 4, 8, 10, 10, 10} {
+		step := time.Duration(seconds) * time.Second
+		if wait := b.Next(); wait < step/2 || wait > step {
+			t.Errorf("wait %d is %v, want %v to %v", try, wait, step/2, step)
 		}
 	}
 	b.Reset()
@@ -391,7 +393,7 @@ func TestErrorsSayWhatToDoAndHoldNoURL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Do(client(t, Options{Only: u}), r, 1)
+	_, err = Do(client(t, Options{Only: u}), r, 1) //nolint:bodyclose // there is no answer
 	e, ok := errors.AsType[*tocsin.Error](err)
 	if !ok || e.Kind != tocsin.Busy || e.Hint == "" || !strings.Contains(e.Message, "refused") || strings.Contains(err.Error(), "secret") {
 		t.Errorf("Do = %v, want that the connection was refused, a hint and no URL", err)
