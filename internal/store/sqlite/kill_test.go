@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -274,7 +275,7 @@ func readDamaged(t *testing.T, dir string, signer *ledger.Signer) (string, error
 // everything returns all that the store would serve, as text.
 func everything(t *testing.T, s *Store) string {
 	t.Helper()
-	var text string
+	var text strings.Builder
 	err := s.readers.read(t.Context(), func(c *conn) (err error) {
 		for _, sql := range []string{
 			"SELECT seq || ' ' || added || ' ' || version || ' ' || id || coalesce(raw, '') FROM objects ORDER BY seq",
@@ -283,7 +284,7 @@ func everything(t *testing.T, s *Store) string {
 			"SELECT signed FROM checkpoint", "SELECT kind || key || doc FROM directory", "SELECT doc FROM labels", "SELECT name FROM collections",
 		} {
 			for r := range c.rows(&err, sql) {
-				text += r.ColumnText(0) + "\n"
+				text.WriteString(r.ColumnText(0) + "\n")
 			}
 			if err != nil {
 				return err
@@ -294,5 +295,5 @@ func everything(t *testing.T, s *Store) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return text
+	return text.String()
 }
