@@ -128,6 +128,12 @@ func (m *memory) Disclose(_ context.Context, reads []receipt.Disclosure) error {
 	return nil
 }
 
+func (m *memory) disclosed() []receipt.Disclosure {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.logged)
+}
+
 // directory knows one collection of one community, and may revoke.
 type directory struct {
 	mu      sync.Mutex
@@ -404,8 +410,8 @@ func TestACompanysReadsAreLoggedTogetherWithinASecond(t *testing.T) {
 		read()
 		read()
 		time.Sleep(flushEvery + time.Millisecond)
-		if len(m.logged) != 1 || m.logged[0].From != 1 || m.logged[0].To != 6 || m.logged[0].Objects != 6 {
-			t.Errorf("logged = %+v, want one disclosure of 1 to 6", m.logged)
+		if logged := m.disclosed(); len(logged) != 1 || logged[0].From != 1 || logged[0].To != 6 || logged[0].Objects != 6 {
+			t.Errorf("logged = %+v, want one disclosure of 1 to 6", logged)
 		}
 		read()
 		cancel() // what is pending when the hub stops is logged as well
