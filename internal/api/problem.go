@@ -28,7 +28,7 @@ const mostErrors = 100
 // problemOf turns a refusal into a problem. It is the one place where kinds
 // become statuses. Nothing that was submitted is in it.
 func problemOf(refused receive.Refusal) problem {
-	p := problem{Status: statusOf(refused), ID: refused.ID}
+	p := problem{Status: refused.Status(), ID: refused.ID}
 	p.Title = http.StatusText(p.Status)
 	if refused.ID != "" {
 		p.Detail = "internal error; the hub's operator finds the cause by the error's id"
@@ -58,37 +58,3 @@ func refuse(w http.ResponseWriter, _ *http.Request, refused receive.Refusal) {
 
 // retrySeconds is when a client that came at a bad time may come again.
 const retrySeconds = 5
-
-func statusOf(refused receive.Refusal) int {
-	if refused.Allow != "" {
-		return http.StatusMethodNotAllowed
-	}
-	if len(refused.Errors) == 0 {
-		return http.StatusInternalServerError
-	}
-	switch refused.Errors[0].Kind {
-	case tocsin.Malformed:
-		return http.StatusBadRequest
-	case tocsin.Unauthenticated:
-		return http.StatusUnauthorized
-	case tocsin.Forbidden:
-		return http.StatusForbidden
-	case tocsin.NotFound:
-		return http.StatusNotFound
-	case tocsin.NotAcceptable:
-		return http.StatusNotAcceptable
-	case tocsin.Conflict:
-		return http.StatusConflict
-	case tocsin.TooLarge:
-		return http.StatusRequestEntityTooLarge
-	case tocsin.Unsupported:
-		return http.StatusUnsupportedMediaType
-	case tocsin.Invalid:
-		return http.StatusUnprocessableEntity
-	case tocsin.TooMany:
-		return http.StatusTooManyRequests
-	case tocsin.Busy:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
-}

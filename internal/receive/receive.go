@@ -76,8 +76,7 @@ type Authenticator interface {
 type Desk struct {
 	Authenticator Authenticator
 	Log           *slog.Logger
-	// Refuse writes a refusal in the API's own words. It is the one place where
-	// kinds become statuses.
+	// Refuse writes a refusal in the API's own words, with its Status.
 	Refuse func(w http.ResponseWriter, r *http.Request, refused Refusal)
 }
 

@@ -165,7 +165,7 @@ type errorResource struct {
 // refuse writes a refusal. It is the one place where kinds become TAXII's
 // statuses. Nothing that was submitted is in the answer.
 func refuse(w http.ResponseWriter, _ *http.Request, refused receive.Refusal) {
-	status := statusOf(refused)
+	status := refused.Status()
 	e := errorResource{Title: http.StatusText(status), ErrorID: refused.ID, HTTPStatus: strconv.Itoa(status)}
 	if refused.ID != "" {
 		e.Description = "internal error; the hub's operator finds the cause by the error's id"
@@ -184,38 +184,4 @@ func refuse(w http.ResponseWriter, _ *http.Request, refused receive.Refusal) {
 		w.Header().Set("Retry-After", "5")
 	}
 	_ = answer(w, status, e) // strings always marshal
-}
-
-func statusOf(refused receive.Refusal) int {
-	if refused.Allow != "" {
-		return http.StatusMethodNotAllowed
-	}
-	if len(refused.Errors) == 0 {
-		return http.StatusInternalServerError
-	}
-	switch refused.Errors[0].Kind {
-	case tocsin.Malformed:
-		return http.StatusBadRequest
-	case tocsin.Unauthenticated:
-		return http.StatusUnauthorized
-	case tocsin.Forbidden:
-		return http.StatusForbidden
-	case tocsin.NotFound:
-		return http.StatusNotFound
-	case tocsin.NotAcceptable:
-		return http.StatusNotAcceptable
-	case tocsin.Conflict:
-		return http.StatusConflict
-	case tocsin.TooLarge:
-		return http.StatusRequestEntityTooLarge
-	case tocsin.Unsupported:
-		return http.StatusUnsupportedMediaType
-	case tocsin.Invalid:
-		return http.StatusUnprocessableEntity
-	case tocsin.TooMany:
-		return http.StatusTooManyRequests
-	case tocsin.Busy:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
 }

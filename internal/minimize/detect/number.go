@@ -240,11 +240,20 @@ func (sc *scanner) telephone(g []group) int {
 }
 
 // digitsIn matches digits by a form such as 3-4, in which the hyphen stands
-// for any separator.
+// for any separator, up to where a number ends.
 func (sc *scanner) digitsIn(i int, form string) int {
+	if i = sc.form(i, form, "-. "); !sc.rings(i) {
+		return 0
+	}
+	return i
+}
+
+// form matches digits by a form such as 3-4, in which the hyphen stands for one
+// of the separators. It returns the end, 0 when they do not match.
+func (sc *scanner) form(i int, form, separators string) int {
 	for _, f := range []byte(form) {
 		if f == '-' {
-			if strings.IndexByte("-. ", sc.at(i)) < 0 {
+			if strings.IndexByte(separators, sc.at(i)) < 0 {
 				return 0
 			}
 			i++
@@ -256,9 +265,6 @@ func (sc *scanner) digitsIn(i int, form string) int {
 			}
 			i++
 		}
-	}
-	if !sc.rings(i) {
-		return 0
 	}
 	return i
 }
@@ -443,22 +449,7 @@ func (sc *scanner) date(i int) int {
 }
 
 func (sc *scanner) dateForm(i int, form string) int {
-	for _, f := range []byte(form) {
-		if f == '-' {
-			if strings.IndexByte("-./ ", sc.at(i)) < 0 {
-				return 0
-			}
-			i++
-			continue
-		}
-		for range f - '0' {
-			if !isDigit(sc.at(i)) {
-				return 0
-			}
-			i++
-		}
-	}
-	if isWord(sc.at(i)) {
+	if i = sc.form(i, form, "-./ "); isWord(sc.at(i)) {
 		return 0
 	}
 	return i
