@@ -48,7 +48,9 @@ func (c Collection) key() string { return c.Community + "/" + c.Collection }
 // An EventKind says what happened.
 type EventKind uint8
 
-// The kinds of events, and which fields they set besides Kind and Time.
+// The kinds of events, and which fields they set besides Kind and Time. When
+// more than 100 values change at once, as at the first start, they are not told
+// one by one.
 const (
 	Connected    EventKind = iota + 1 // the stream is open: Collection
 	Disconnected                      // the stream broke, the agent polls: Collection, Err
@@ -81,14 +83,15 @@ type Event struct {
 type agent struct {
 	Options
 
-	guard   *guard
 	fail    context.CancelCauseFunc // ends the run
 	told    sync.Mutex              // guards calls of Observer
 	changed chan struct{}           // holds something when the book has changed since it was enforced
 
-	mu      sync.RWMutex // guards book and journal
-	book    *book
-	journal *journal
+	mu        sync.RWMutex // guards what follows
+	book      *book
+	journal   *journal
+	unsettled map[string]bool // collections of which not all that was shared before has come
+	settled   chan struct{}   // closed when there are none: what logs hold already can be looked through
 
 	reports *reports
 }
@@ -111,7 +114,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	parent := ctx
+	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	a.fail = cancel
 	var running sync.WaitGroup
@@ -128,8 +132,8 @@ func Run(ctx context.Context, o Options) error {
 	<-ctx.Done()
 	running.Wait()
 	err = errors.Join(a.journal.close(), a.reports.save())
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
-		err = errors.Join(cause, err)
+	if parent.Err() == nil { // it ended by itself
+		err = errors.Join(context.Cause(ctx), err)
 	}
 	return err
 }
@@ -156,9 +160,12 @@ func open(o Options) (*agent, error) {
 			return nil, fmt.Errorf("lists: %w", err)
 		}
 	}
-	a := &agent{Options: o, guard: guard, changed: make(chan struct{}, 1), book: newBook(guard)}
+	a := &agent{
+		Options: o, changed: make(chan struct{}, 1), book: newBook(guard), unsettled: map[string]bool{}, settled: make(chan struct{}),
+	}
 	for i, c := range o.Collections {
 		a.book.order[c.key()] = i
+		a.unsettled[c.key()] = true
 	}
 	if a.journal, err = openJournal(o.State, a.book); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
@@ -166,8 +173,25 @@ func open(o Options) (*agent, error) {
 	if a.reports, err = openReports(o.State); err != nil {
 		return nil, errors.Join(fmt.Errorf("state: %w", err), a.journal.close())
 	}
+	for _, c := range o.Collections {
+		if _, known := a.book.cursors[c.key()]; known {
+			a.settle(c)
+		}
+	}
 	a.wake()
 	return a, nil
+}
+
+// settle notes that a collection was read to where it ended.
+func (a *agent) settle(c Collection) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.unsettled[c.key()] {
+		return
+	}
+	if delete(a.unsettled, c.key()); len(a.unsettled) == 0 {
+		close(a.settled)
+	}
 }
 
 // wake has the lists written.

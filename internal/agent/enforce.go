@@ -23,6 +23,9 @@ const (
 	mostPause  = 200 * time.Millisecond
 )
 
+// mostTold is how many changes at once are told one by one.
+const mostTold = 100
+
 // The lists in the folder.
 const (
 	domainsName = "domains.txt"
@@ -70,6 +73,7 @@ type enforcer struct {
 	stale    map[string]bool        // files that do not say what the lists say
 	added    map[match.Value]change // blocked, but not yet told, because not all is written
 	removed  map[match.Value]bool   // the same
+	held     map[string]int         // what was told of the values that are not blocked
 	began    bool                   // everything was written once
 }
 
@@ -121,7 +125,7 @@ func (e *enforcer) write(ctx context.Context, began time.Time) {
 	wanted, by, news := e.book.changes()
 	held := maps.Clone(e.book.held)
 	e.mu.Unlock()
-	for _, n := range news {
+	for _, n := range news[:min(len(news), mostTold)] {
 		e.tell(n)
 	}
 	for _, l := range e.update(wanted) {
@@ -133,7 +137,7 @@ func (e *enforcer) write(ctx context.Context, began time.Time) {
 			e.removed[l.Value] = true
 		}
 	}
-	if len(e.stale) == 0 {
+	if len(e.stale) == 0 && maps.Equal(held, e.held) {
 		return
 	}
 	if err := errors.Join(e.toFirewall(ctx), e.toFiles()); err != nil {
@@ -142,19 +146,20 @@ func (e *enforcer) write(ctx context.Context, began time.Time) {
 	}
 	clear(e.stale)
 	e.announce(ctx, held, began)
-	e.began = true
+	e.began, e.held = true, held
 }
 
 // announce tells what is enforced now.
 func (e *enforcer) announce(ctx context.Context, held map[string]int, began time.Time) {
 	now := time.Now()
+	few := len(e.added)+len(e.removed) <= mostTold
 	for v, by := range e.added {
-		if !by.came.IsZero() {
+		if few && !by.came.IsZero() {
 			e.tell(Event{Kind: Blocked, Collection: by.collection, Indicator: by.indicator, Value: v.Text(), Took: now.Sub(by.came)})
 		}
 	}
 	for v := range e.removed {
-		if e.began {
+		if few && e.began {
 			e.tell(Event{Kind: Unblocked, Value: v.Text()})
 		}
 	}
@@ -254,7 +259,7 @@ func (e *enforcer) toFiles() error {
 			failed = errors.Join(failed, put(filepath.Join(e.Lists, name), name))
 		}
 	}
-	if e.Blocklist != "" {
+	if e.Blocklist != "" && len(e.stale) > 0 {
 		failed = errors.Join(failed, put(e.Blocklist, ipsName, domainsName, urlsName))
 	}
 	if failed != nil {

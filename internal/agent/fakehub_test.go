@@ -152,7 +152,9 @@ func (h *fakeHub) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	_, _ = io.WriteString(w, ": fake\n")
+	if !mute {
+		_, _ = io.WriteString(w, ": fake\n")
+	}
 	_ = http.NewResponseController(w).Flush()
 	h.mu.Lock()
 	h.open++

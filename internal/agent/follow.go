@@ -44,8 +44,14 @@ type follower struct {
 	lines func(lines [][]byte, at place) // takes whole lines; at is behind them
 }
 
-// watch looks through a log until the context ends.
+// watch looks through a log until the context ends. It begins when the agent
+// knows what to look for.
 func (a *agent) watch(ctx context.Context, path string) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-a.settled:
+	}
 	f := &follower{path: path, at: a.reports.place(path), chunk: make([]byte, chunkBytes)}
 	f.lines = func(lines [][]byte, at place) { a.search(ctx, path, lines, at) }
 	defer f.close()

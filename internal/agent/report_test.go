@@ -90,7 +90,7 @@ func TestWhatIsSeenIsReported(t *testing.T) {
 		}
 		want := map[string]any{
 			"type": "sighting", "spec_version": "2.1", "created_by_ref": identity, "count": 2.0, "summary": true, "sighting_of_ref": indicatorID(1),
-			"first_seen": "2000-01-01T00:00:00.000Z", "last_seen": "2000-01-01T00:00:00.600Z", "where_sighted_refs": []any{identity}, "object_marking_refs": []any{amber},
+			"first_seen": "2000-01-01T00:00:00.250Z", "last_seen": "2000-01-01T00:00:00.550Z", "where_sighted_refs": []any{identity}, "object_marking_refs": []any{amber},
 		}
 		if diff := cmp.Diff(want, all[0]); diff != "" {
 			t.Errorf("the sighting (-want +got):\n%s", diff)
@@ -169,7 +169,7 @@ func TestWhatIsSecretIsNotReported(t *testing.T) {
 				r := start(t, h.inMemory(), Options{Logs: []string{log}, Quiet: test.quiet})
 				time.Sleep(time.Second)
 				appendTo(t, log, "evil.example")
-				time.Sleep(2 * time.Hour)
+				time.Sleep(2 * time.Minute)
 				synctest.Wait()
 				var got []string
 				for _, s := range h.sightings() {

@@ -17,9 +17,13 @@ import (
 // The pace of a subscription whose stream does not work.
 const (
 	firstRetry     = 250 * time.Millisecond
-	lastRetry      = 30 * time.Second
+	lastRetry      = 10 * time.Second
 	reconcileEvery = 5 * time.Minute
 )
+
+// calmTime is how long a stream brings nothing when all that was shared before
+// has come. The stream itself does not say.
+const calmTime = 250 * time.Millisecond
 
 // subscribe reads a collection until the context ends: its stream, and by TAXII
 // while there is none. A stream that answers and then brings nothing, as behind
@@ -27,8 +31,9 @@ const (
 func (a *agent) subscribe(ctx context.Context, c Collection) {
 	backoff := outbound.Backoff{Least: firstRetry, Most: lastRetry}
 	var reconciled time.Time
+	told, failed := false, "" // what was said of this outage
 	for {
-		brought, err := a.stream(ctx, c)
+		opened, brought, err := a.stream(ctx, c)
 		if ctx.Err() != nil {
 			return
 		}
@@ -36,11 +41,15 @@ func (a *agent) subscribe(ctx context.Context, c Collection) {
 			a.fail(fmt.Errorf("collection %s: %w", c.key(), err))
 			return
 		}
-		a.Log.InfoContext(ctx, "stream ended", "collection", c.key(), "cause", fmt.Sprint(err))
-		a.tell(Event{Kind: Disconnected, Collection: c, Err: err})
+		if opened || !told {
+			told, failed = true, ""
+			a.Log.WarnContext(ctx, "stream ended", "collection", c.key(), "cause", fmt.Sprint(err))
+			a.tell(Event{Kind: Disconnected, Collection: c, Err: err})
+		}
 		if brought {
 			backoff.Reset()
-		} else if err := a.poll(ctx, c, &reconciled); err != nil {
+		} else if err := a.poll(ctx, c, &reconciled); err != nil && err.Error() != failed {
+			failed = err.Error()
 			a.failed(ctx, "poll", Event{Collection: c, Err: err})
 		}
 		if outbound.Wait(ctx, backoff.Next()) != nil {
@@ -63,20 +72,23 @@ func (a *agent) strange(c Collection, err error) bool {
 }
 
 // stream takes what the stream brings until it breaks, and reports whether it
-// brought anything.
-func (a *agent) stream(ctx context.Context, c Collection) (brought bool, err error) {
+// was opened and brought anything, were it a sign that the hub is there.
+func (a *agent) stream(ctx context.Context, c Collection) (opened, brought bool, err error) {
 	a.mu.RLock()
 	cursor := a.book.cursors[c.key()].Stream
 	a.mu.RUnlock()
-	opened := false
+	calm := time.AfterFunc(calmTime, func() { a.settle(c) })
+	calm.Stop() // until the stream is open
+	defer calm.Stop()
 	for e, err := range a.Hub.Stream(ctx, c.Community, c.Collection, cursor) {
 		if err != nil {
 			if refused, ok := errors.AsType[*tocsin.Error](err); ok && refused.Kind == tocsin.Malformed && cursor != "" && !opened {
 				// A hub that was restored or replaced does not know the cursor.
 				err = errors.Join(err, a.read(c, nil, func(at *cursors) { at.Stream = "" }))
 			}
-			return brought, err
+			return opened, brought, err
 		}
+		calm.Reset(calmTime)
 		if e.Kind == hubclient.Opened {
 			opened = true
 			a.Log.InfoContext(ctx, "stream opened", "collection", c.key())
@@ -98,7 +110,7 @@ func (a *agent) stream(ctx context.Context, c Collection) (brought bool, err err
 			a.failed(ctx, "state", Event{Collection: c, Err: err})
 		}
 	}
-	return brought, nil
+	return opened, brought, nil
 }
 
 // read takes an object, if there is one, and moves the collection's cursors.
@@ -111,7 +123,9 @@ func (a *agent) read(c Collection, object []byte, move func(*cursors)) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.move(c, move)
+	if moved := a.move(c, move); !moved && in == nil {
+		return nil
+	}
 	entry := journalEntry{Collection: c.key()}
 	if in != nil {
 		now := time.Now()
@@ -137,11 +151,16 @@ func (a *agent) withdraw(c Collection, w hubclient.Withdrawal, move func(*cursor
 	return a.journal.add(entry)
 }
 
-// move changes a collection's cursors. The caller holds the lock.
-func (a *agent) move(c Collection, move func(*cursors)) {
+// move changes a collection's cursors, and reports whether it did. The caller
+// holds the lock.
+func (a *agent) move(c Collection, move func(*cursors)) bool {
 	at := a.book.cursors[c.key()]
-	move(&at)
+	before := at
+	if move(&at); at == before {
+		return false
+	}
 	a.book.cursors[c.key()] = at
+	return true
 }
 
 // poll reads by TAXII what is new. TAXII does not tell what was withdrawn, so
@@ -162,6 +181,7 @@ func (a *agent) poll(ctx context.Context, c Collection, reconciled *time.Time) e
 			return err
 		}
 	}
+	a.settle(c)
 	if time.Since(*reconciled) < reconcileEvery {
 		return nil
 	}

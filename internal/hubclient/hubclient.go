@@ -167,6 +167,7 @@ type request struct {
 	body   []byte
 	kind   string // media type of the body
 	accept string
+	once   bool // whoever calls tries again
 }
 
 func (c *Client) get(ctx context.Context, into any, query url.Values, path ...string) error {
@@ -224,7 +225,11 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if r.kind != "" {
 		req.Header.Set("Content-Type", r.kind)
 	}
-	res, err := outbound.Do(c.http, req, tries)
+	most := tries
+	if r.once {
+		most = 1
+	}
+	res, err := outbound.Do(c.http, req, most)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // it explains itself
 	}

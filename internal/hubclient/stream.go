@@ -20,7 +20,7 @@ const (
 	Opened    = "opened"    // the hub answered: what follows is news. The hub does not send it.
 	Object    = "object"    // Data is a STIX object
 	Withdrawn = "withdrawn" // Data names a version that was withdrawn, see [Event.Withdrawal]
-	Moved     = ""          // no news, but Cursor has moved
+	Moved     = ""          // no news: the hub is there, and Cursor may have moved
 )
 
 // An Event is one event of a collection's stream.
@@ -52,7 +52,7 @@ func (c *Client) Stream(ctx context.Context, community, collection, cursor strin
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		r := request{
-			method: http.MethodGet, path: []string{"communities", community, "collections", collection, "stream"}, accept: "text/event-stream",
+			method: http.MethodGet, path: []string{"communities", community, "collections", collection, "stream"}, accept: "text/event-stream", once: true,
 		}
 		if cursor != "" {
 			r.header = http.Header{"Last-Event-Id": {cursor}}
@@ -112,7 +112,9 @@ func newEvents(r io.Reader, cursor string) *events {
 	return &events{r: bufio.NewReaderSize(r, 64<<10), cursor: cursor}
 }
 
-// next returns the next event that has data or moves the cursor.
+// next returns the next event that has data or moves the cursor. A comment
+// between events is one without news: it shows that nothing on the way waits for
+// the end of the stream.
 func (s *events) next() (Event, error) {
 	before := s.cursor
 	var e Event
@@ -139,6 +141,12 @@ func (s *events) next() (Event, error) {
 			}
 			return e, nil
 		}
+		if line[0] == ':' {
+			if !hasData && e.Kind == "" && s.cursor == before {
+				return Event{Kind: Moved, Cursor: s.cursor}, nil
+			}
+			continue
+		}
 		name, value, _ := bytes.Cut(line, []byte{':'})
 		value = bytes.TrimPrefix(value, []byte{' '})
 		switch string(name) {
@@ -154,7 +162,7 @@ func (s *events) next() (Event, error) {
 			if bytes.IndexByte(value, 0) < 0 {
 				s.cursor = string(value)
 			}
-		} // "retry" is for readers that come back by themselves, and a comment has no name
+		} // "retry" is for readers that come back by themselves
 	}
 }
 
