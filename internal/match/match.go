@@ -138,43 +138,44 @@ func (s *Set) find(v Value) (at int32, ok bool) {
 	return at, ok
 }
 
-// mostHashes is how many hashes a value has at most.
-const mostHashes = 3
-
 // note puts a value's hashes into the filter, and makes a larger one when they
 // no longer fit.
 func (s *Set) note(v Value) {
-	if s.hashes += mostHashes; s.hashes <= s.filter.room {
-		s.hash(v)
+	if s.hashes += s.hash(v); s.hashes <= s.filter.room {
 		return
 	}
-	live := s.Len()
-	s.filter = newFilter(2 * mostHashes * live)
-	s.hashes = mostHashes * live
+	c := &s.counts
+	s.filter = newFilter(2 * (c[Address] + c[Domain] + 3*c[URL] + c[Hash] + c[Email])) // what has gone is left out
+	s.hashes = 0
 	for i := range s.entries {
-		if s.entries[i].value.kind != 0 {
-			s.hash(s.entries[i].value)
-		}
+		s.hashes += s.hash(s.entries[i].value)
 	}
 }
 
-func (s *Set) hash(v Value) {
+// hash puts a value's hashes into the filter, and returns how many there are.
+func (s *Set) hash(v Value) int {
 	switch v.kind {
 	case Address:
-		if a := netip.MustParseAddr(v.text); a.Is4() {
-			s.filter.add(hashAddress(number(a)))
+		a := netip.MustParseAddr(v.text)
+		if !a.Is4() {
+			return 0
 		}
+		s.filter.add(hashAddress(number(a)))
 	case URL:
 		s.filter.add(hashText(v.text))
 		host := hostOf(v.text)
 		s.filter.add(hashText(host))
 		if a, err := netip.ParseAddr(host); err == nil && a.Is4() {
 			s.filter.add(hashAddress(number(a)))
+			return 3
 		}
+		return 2
 	case Domain, Hash, Email:
 		s.filter.add(hashText(v.text))
-	case Network:
+	case 0, Network: // 0: an entry that is not in use
+		return 0
 	}
+	return 1
 }
 
 func number(a netip.Addr) uint32 {

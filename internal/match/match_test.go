@@ -231,6 +231,9 @@ func TestValuesComeAndGo(t *testing.T) {
 				}
 			}
 		}
+		if live := s.Len(); s.filter.room > 8*live {
+			t.Errorf("the filter has room for %d hashes of %d values", s.filter.room, live)
+		}
 		if len(s.hosts) != 0 {
 			t.Errorf("hosts of URLs are left: %v", s.hosts)
 		}
