@@ -230,3 +230,40 @@ func uuid() string {
 	u[8] = u[8]&0x3f | 0x80
 	return stix.FormatUUID(u)
 }
+
+// Narrow returns the label of an object that speaks of another one, such as a
+// sighting of it: whoever may not see what is spoken of must not learn of it
+// from who speaks of it. Recipients of the other are recipients of this one, its
+// owner among them; its TLP level counts here as well.
+func (l *Label) Narrow(about *Label) *Label {
+	if about == nil || about.Community != l.Community {
+		return l
+	}
+	narrow := *l
+	narrow.Markings = slices.Clone(l.Markings)
+	for _, m := range about.Markings { // others than TLP mean something on their owner's objects only
+		if _, ok := tlp.FromMarking(m); ok {
+			narrow.Markings = append(narrow.Markings, m)
+		}
+	}
+	narrow.Markings = sortedSet(narrow.Markings)
+	narrow.Default = max(l.Default, about.Default)
+	switch {
+	case len(about.Recipients) == 0 && !slices.ContainsFunc(about.Markings, isRed):
+	case len(l.Recipients) == 0:
+		narrow.Recipients = sortedSet(append(slices.Clone(about.Recipients), about.Owner))
+	default:
+		narrow.Recipients = slices.DeleteFunc(slices.Clone(l.Recipients), func(r string) bool {
+			return r != about.Owner && !slices.Contains(about.Recipients, r)
+		})
+		if len(narrow.Recipients) == 0 { // nobody of those who were named may; an empty list would mean all
+			narrow.Recipients = []string{l.Owner}
+		}
+	}
+	return &narrow
+}
+
+func isRed(marking string) bool {
+	level, ok := tlp.FromMarking(marking)
+	return ok && level == tlp.Red
+}

@@ -271,3 +271,38 @@ func TestWhatTheCommunitySeesCoversWhatOthersShareAgain(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoMayNotSeeAnObjectDoesNotLearnOfItFromASighting(t *testing.T) {
+	p := NewPolicy()
+	red := []string{tlp.Red.Marking()}
+	for name, c := range map[string]struct {
+		about, own *Label
+		want       map[string]bool
+	}{
+		"of an open object": {
+			&Label{Community: "finance", Owner: "acme", Default: tlp.Amber}, &Label{Community: "finance", Owner: "bravo", Default: tlp.Amber},
+			map[string]bool{"acme": true, "bravo": true, "charlie": true},
+		},
+		"of one with recipients": {
+			&Label{Community: "finance", Owner: "acme", Default: tlp.Amber, Recipients: []string{"bravo"}}, &Label{Community: "finance", Owner: "bravo", Default: tlp.Amber},
+			map[string]bool{"acme": true, "bravo": true, "charlie": false},
+		},
+		"of a red one": {
+			&Label{Community: "finance", Owner: "acme", Markings: red, Recipients: []string{"bravo"}}, &Label{Community: "finance", Owner: "bravo", Default: tlp.Amber},
+			map[string]bool{"acme": true, "bravo": true, "charlie": false},
+		},
+		"of a red one, for one who may not": {
+			&Label{Community: "finance", Owner: "acme", Markings: red, Recipients: []string{"bravo"}},
+			&Label{Community: "finance", Owner: "bravo", Default: tlp.Amber, Recipients: []string{"charlie"}},
+			map[string]bool{"acme": false, "bravo": true, "charlie": false},
+		},
+	} {
+		l := c.own.Narrow(c.about)
+		for who, want := range c.want {
+			r := &Reader{policy: p, community: "finance", organization: who}
+			if got := r.decide(l); got != want {
+				t.Errorf("a sighting %s: MaySee as %s = %v, want %v", name, who, got, want)
+			}
+		}
+	}
+}

@@ -285,7 +285,7 @@ func (a *app) showMatching(r matching, found pattern.Result, s *sightings) {
 		}
 		return
 	}
-	a.say("%s it matches: %s of %s make a match", a.out(green, "✓"), grouped(len(found.Observations)), count(len(s.seen), "observed-data object"))
+	a.say("%s it matches, by %s of %s", a.out(green, "✓"), grouped(len(found.Observations)), count(len(s.seen), "observed-data object"))
 	for _, i := range found.Observations {
 		a.say("    %s  %s", safe(orElse(s.seen[i].ID, "(without an id)")), a.out(faint, safe(s.places[i])))
 	}

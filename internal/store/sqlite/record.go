@@ -114,6 +114,14 @@ func (r *recording) intern(b *batch) (err error) {
 		return err
 	}
 	r.labels = map[string]int64{}
+	for i := range r.objects {
+		if r.objects[i].About == "" {
+			continue
+		}
+		if err := b.narrow(&r.objects[i]); err != nil {
+			return err
+		}
+	}
 	for _, o := range r.objects {
 		if _, ok := r.labels[o.label]; ok {
 			continue
@@ -123,6 +131,26 @@ func (r *recording) intern(b *batch) (err error) {
 		}
 	}
 	return nil
+}
+
+// narrow gives a sighting no wider an audience than what it is a sighting of has:
+// its id alone would tell that the other exists.
+func (b *batch) narrow(o *incoming) error {
+	var number int64
+	var err error
+	for r := range b.c.rows(&err, "SELECT label FROM objects WHERE idhash = ? AND id = ? ORDER BY seq DESC LIMIT 1", hash64(o.About), o.About) {
+		number = r.ColumnInt64(0)
+	}
+	if err != nil || number == 0 {
+		return err
+	}
+	about, err := b.s.labelOf(b.c, number)
+	if err != nil {
+		return err
+	}
+	o.Label = o.Label.Narrow(about)
+	o.label, err = encodeLabel(o.Label)
+	return err
 }
 
 func (r *recording) do(b *batch) (store.Recorded, error) {

@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 
 	"tocsin"
+	"tocsin/tlp"
 )
 
 // ownership checks that nobody supersedes or revokes what another organization
@@ -33,4 +35,25 @@ func ownership(t *testing.T, p Place) {
 	// An observable has no versions: whoever saw it may say so.
 	wantOne(t, share(t, s, "bank", file(1, "a.exe")), 7, false)
 	wantOne(t, share(t, s, "utility", file(1, "b.exe")), 8, false)
+}
+
+// hiddenSightings checks that a sighting of what only some may see is for those
+// only: its id alone would tell the others that it exists.
+func hiddenSightings(t *testing.T, p Place) {
+	s := open(t, p)
+	to := Target()
+	to.Recipients = []string{"utility"}
+	record(t, s, Admit(t, Member("bank"), to, Indicator(1, 0, `,"object_marking_refs":["`+tlp.Red.Marking()+`"]`)))
+	share(t, s, "bank", Indicator(2, 0))
+	share(t, s, "utility", sighting(1, 1), sighting(2, 2))
+	rows := scan(t, s, collection, 10)
+	if len(rows) != 4 {
+		t.Fatalf("%d rows, want 4", len(rows))
+	}
+	if l := rows[2].Label; !slices.Equal(l.Recipients, []string{"bank", "utility"}) || !slices.Contains(l.Markings, tlp.Red.Marking()) || l.Owner != "utility" {
+		t.Errorf("the label of a sighting of a TLP:RED object = %+v, want its recipients and its owner only", l)
+	}
+	if l := rows[3].Label; len(l.Recipients) != 0 {
+		t.Errorf("the label of a sighting of an open object = %+v, want it open", l)
+	}
 }

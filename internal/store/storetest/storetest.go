@@ -42,6 +42,7 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		"ConflictKeepsTheFirst":                conflicts,
 		"ObjectsWithoutVersionsGetDateAdded":   versionless,
 		"RevocationIsFinal":                    revocation,
+		"SightingsHideWhatTheyAreOf":           hiddenSightings,
 		"OnlyTheSharerSharesVersions":          ownership,
 		"VersionsAreSortedAndMarkedAsSiblings": versions,
 		"AnotherAudienceIsServedToo":           audiences,
