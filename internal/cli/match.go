@@ -305,7 +305,7 @@ func (s *sightings) doubts(p *pattern.Pattern) []string {
 		list = append(list, "this can match nothing: "+problem.Error())
 	}
 	if s.missing > 0 {
-		list = append(list, count(s.missing, "object")+" that the observed-data refer to: not in the files")
+		list = append(list, "not in the files: "+count(s.missing, "object")+" that the observed-data refer to")
 	}
 	return list
 }

@@ -276,7 +276,7 @@ func TestMatchReadsFilesTogether(t *testing.T) {
 	}{
 		"together":              {[]string{"[url:value = 'a']", "refers.json", "url.json"}, ExitDone, "by 1 of 1 observed-data object\n"},
 		"the place":             {[]string{"[url:value = 'a']", "refers.json", "url.json"}, ExitDone, "refers.json:2"},
-		"what is missing":       {[]string{"[url:value = 'a']", "refers.json"}, ExitNo, "! 1 object that"},
+		"what is missing":       {[]string{"[url:value = 'a']", "refers.json"}, ExitNo, "! not in the files: 1 object"},
 		"the newest version":    {[]string{"[url:value = 'new']", "lines.jsonl"}, ExitDone, "lines.jsonl:1"},
 		"not an older version":  {[]string{"[url:value = 'old']", "lines.jsonl"}, ExitNo, "does not match 1 observed-data"},
 		"over files":            {[]string{"[url:value = 'newest']", "lines.jsonl", "newest.json"}, ExitDone, "newest.json:1"},
