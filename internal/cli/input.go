@@ -152,10 +152,15 @@ const maxLine = 64 << 20
 
 // lines answers every line of standard input with one line of standard output,
 // in order, for --jsonl.
-func (a *app) lines(ctx context.Context, answer func(line []byte) any) error {
-	in := bufio.NewScanner(a.Stdin)
-	in.Buffer(make([]byte, 0, 1<<20), maxLine)
+func (a *app) lines(ctx context.Context, answer func(line []byte) any) (err error) {
 	out := bufio.NewWriterSize(a.Stdout, 64<<10)
+	defer func() {
+		if lost := out.Flush(); lost != nil && err == nil {
+			err = fmt.Errorf("write: %w", lost)
+		}
+	}()
+	in := bufio.NewScanner(&flushing{a.Stdin, out})
+	in.Buffer(make([]byte, 0, 1<<20), maxLine)
 	for in.Scan() {
 		if err := ctx.Err(); err != nil {
 			return err //nolint:wrapcheck // told apart by the caller
@@ -166,12 +171,24 @@ func (a *app) lines(ctx context.Context, answer func(line []byte) any) error {
 		if err := writeLine(out, answer(in.Bytes())); err != nil {
 			return err
 		}
-		if err := out.Flush(); err != nil { // whoever asks may wait for the answer before asking on
-			return fmt.Errorf("write: %w", err)
-		}
 	}
 	if err := in.Err(); err != nil {
 		return &failure{code: ExitFault, what: "standard input cannot be read", err: err}
 	}
 	return nil
+}
+
+// flushing writes out what was answered before it reads on: whoever asks may
+// wait for an answer before asking the next, and whoever sends a million lines
+// at once need not pay for a write each.
+type flushing struct {
+	r io.Reader
+	w *bufio.Writer
+}
+
+func (f *flushing) Read(b []byte) (int, error) {
+	if err := f.w.Flush(); err != nil {
+		return 0, err //nolint:wrapcheck // lines wraps what the writer says
+	}
+	return f.r.Read(b) //nolint:wrapcheck // a reader's errors are its own
 }
