@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,11 +41,67 @@ func (a *app) gate(configDir, creator string) (*minimize.Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := minimize.New(minimize.Options{Secret: secret, Creator: creator})
+	changed, err := loadChanged(filepath.Join(dir, changedFile))
+	if err != nil {
+		return nil, err
+	}
+	g, err := minimize.New(minimize.Options{Secret: secret, Creator: creator, Changed: changed})
 	if err != nil {
 		return nil, fmt.Errorf("privacy gate: %w", err)
 	}
 	return g, nil
+}
+
+// changedFile lists the objects that the gate here has changed, one id a line:
+// their later versions and revocations go to the copies that others know.
+const changedFile = "minimize.changed"
+
+// loadChanged reads that list; nil when there is none.
+func loadChanged(name string) (func(id string) bool, error) {
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fileError(name, err)
+	}
+	ids := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		ids[strings.TrimSpace(line)] = true
+	}
+	return func(id string) bool { return ids[id] }, nil
+}
+
+// keepChanged adds to the list, before anything is shared: what is on it without
+// having been shared does no harm, what is missing could never be revoked.
+func (a *app) keepChanged(configDir string, objects []minimize.Object) (err error) {
+	dir, err := a.configDir(configDir)
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(dir, changedFile)
+	known, err := loadChanged(name)
+	if err != nil {
+		return err
+	}
+	var text []byte
+	for _, o := range objects {
+		if id := o.Original(); id != "" && (known == nil || !known(id)) {
+			text = append(append(text, id...), '\n')
+		}
+	}
+	if len(text) == 0 {
+		return nil
+	}
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fileError(name, err)
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fileError(name, err)
+	}
+	return nil
 }
 
 // loadSecret reads a secret, and makes it when it is not there. Of two

@@ -161,6 +161,9 @@ func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) er
 	if err := a.confirm(fmt.Sprintf("Share %s?", count(len(out.objects), "object")), o.yes); err != nil {
 		return err
 	}
+	if err := a.keepChanged(o.configDir, out.objects); err != nil {
+		return err
+	}
 	return a.share(ctx, h, o, out.objects, &r)
 }
 

@@ -71,8 +71,9 @@ func (g *graph) owners(id string) []string {
 
 // follow makes the changed copies and carries the changes along the
 // references: what refers to a changed object is changed itself, and what
-// cannot be without a dropped object is dropped.
-func (r *run) follow() {
+// cannot be without a dropped object is dropped. The ids that were changed
+// before are changed again.
+func (r *run) follow(before []string) {
 	g := r.graph()
 	var lost []string
 	var edited []string
@@ -84,7 +85,7 @@ func (r *run) follow() {
 			edited = append(edited, id)
 		}
 	}
-	todo := g.rename(edited)
+	todo := g.rename(append(edited, before...))
 	for round := 0; ; round++ {
 		todo = append(todo, r.lose(g, lost)...)
 		slices.Sort(todo)

@@ -23,6 +23,11 @@ type Options struct {
 	Creator string
 	// Rules is a rule file; nil means the one that comes with the program.
 	Rules []byte
+	// Changed reports whether an object was changed in an earlier submission.
+	// Then its copy is what others know: later versions of the object, its
+	// revocation above all, and references to it belong to the copy's id, also
+	// when nothing in them has to go. nil: none was.
+	Changed func(id string) bool
 }
 
 // A Gate removes from submissions what a defender does not need and a person
@@ -33,6 +38,7 @@ type Gate struct {
 	secret    []byte
 	namespace [16]byte
 	creator   string
+	changed   func(id string) bool // nil: no object was changed before
 }
 
 const leastSecret = 16
@@ -55,7 +61,7 @@ func New(o Options) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gate{rules: r, secret: append([]byte(nil), o.Secret...), creator: o.Creator}
+	g := &Gate{rules: r, secret: append([]byte(nil), o.Secret...), creator: o.Creator, changed: o.Changed}
 	copy(g.namespace[:], g.mac("tocsin minimize: namespace"))
 	return g, nil
 }
@@ -111,13 +117,34 @@ func (g *Gate) Apply(b validate.Bundle) Bundle {
 		r.takeSides()
 		r.decide()
 	}
-	if r.any() {
+	before := r.changedBefore()
+	if r.any() || len(before) > 0 {
 		r.spread()
-		r.follow()
+		r.follow(before)
 	}
 	out := Bundle{rejected: b.Rejected(), rules: g.rules.hash}
 	out.objects, out.findings = r.result()
 	return out
+}
+
+// changedBefore returns the ids in the submission, of objects and in
+// references, that stand for a copy since an earlier submission.
+func (r *run) changedBefore() []string {
+	if r.gate.changed == nil {
+		return nil
+	}
+	var ids []string
+	for i := range r.objects {
+		if fixed(r.objects[i].Type()) {
+			continue
+		}
+		references(r.objects[i].Value(), func(id string, _ stix.Value) {
+			if kind, _, _ := strings.Cut(id, "--"); !fixed(kind) && r.gate.changed(id) {
+				ids = append(ids, id)
+			}
+		})
+	}
+	return ids
 }
 
 // The actions of findings.
