@@ -2,6 +2,7 @@ package stix
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // UUIDv5 is defined over SHA-1 (RFC 9562 §5.5)
 	"encoding/hex"
 	"time"
@@ -134,6 +135,16 @@ func are(s []byte, class uint8) bool {
 		}
 	}
 	return true
+}
+
+// UUIDv4 returns a random UUID (RFC 9562 §5.4): what the identifiers of all
+// objects but cyber observables are made of (STIX 2.1 §2.9).
+func UUIDv4() string {
+	var u [16]byte
+	_, _ = rand.Read(u[:]) // never fails (crypto/rand)
+	u[6] = u[6]&0x0f | 0x40
+	u[8] = u[8]&0x3f | 0x80
+	return FormatUUID(u)
 }
 
 // UUIDv5 returns the name-based UUID of a name in a namespace (RFC 9562 §5.5).

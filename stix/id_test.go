@@ -111,3 +111,14 @@ func TestTimesOrderAsTexts(t *testing.T) {
 		}
 	}
 }
+
+func TestRandomUUIDsAreOfVersionFourAndNeverTheSame(t *testing.T) {
+	seen := map[string]bool{}
+	for range 1000 {
+		u := UUIDv4()
+		if !UUID(u) || u[14] != '4' || seen[u] {
+			t.Fatalf("UUIDv4() = %s, want a new UUID of version 4", u)
+		}
+		seen[u] = true
+	}
+}

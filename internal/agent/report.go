@@ -3,7 +3,6 @@ package agent
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -183,13 +182,7 @@ func (r *reports) cut(now time.Time, summary time.Duration, quiet bool) (next ti
 	return next
 }
 
-func newSightingID() string {
-	var u [16]byte
-	_, _ = rand.Read(u[:]) // never fails (crypto/rand)
-	u[6] = u[6]&0x0f | 0x40
-	u[8] = u[8]&0x3f | 0x80
-	return "sighting--" + stix.FormatUUID(u)
-}
+func newSightingID() string { return "sighting--" + stix.UUIDv4() }
 
 // outbox returns the oldest sightings for one collection, at most so many.
 func (r *reports) outbox(most int) (c Collection, some []sighting) {

@@ -2,7 +2,6 @@
 package authorize
 
 import (
-	"crypto/rand"
 	"slices"
 	"strings"
 	"sync"
@@ -143,7 +142,7 @@ func (p *Policy) Admit(who tocsin.Member, to Target, b minimize.Bundle, now time
 			Kind: tocsin.Forbidden, Message: "this token may read the collection but not write to it", Hint: "ask the community's operator for the writer role",
 		}
 	}
-	a := Admitted{id: uuid(), who: who, target: to, findings: b.Findings(), rules: b.Rules(), at: now}
+	a := Admitted{id: stix.UUIDv4(), who: who, target: to, findings: b.Findings(), rules: b.Rules(), at: now}
 	a.target.Recipients = sortedSet(to.Recipients)
 	for _, r := range b.Rejected() {
 		a.failures = append(a.failures, Failure{r.ID, r.Version, r.Error()})
@@ -221,14 +220,6 @@ func sortedSet(s []string) []string {
 	s = slices.Clone(s)
 	slices.Sort(s)
 	return slices.Compact(s)
-}
-
-func uuid() string {
-	var u [16]byte
-	_, _ = rand.Read(u[:]) // never fails (crypto/rand)
-	u[6] = u[6]&0x0f | 0x40
-	u[8] = u[8]&0x3f | 0x80
-	return stix.FormatUUID(u)
 }
 
 // Narrow returns the label of an object that speaks of another one, such as a

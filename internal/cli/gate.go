@@ -20,15 +20,6 @@ import (
 // changed copies.
 const secretSize = 32
 
-// newUUID returns a random UUID (RFC 9562 §5.4).
-func newUUID() string {
-	var u [16]byte
-	_, _ = rand.Read(u[:]) // never fails (crypto/rand)
-	u[6] = u[6]&0x0f | 0x40
-	u[8] = u[8]&0x3f | 0x80
-	return stix.FormatUUID(u)
-}
-
 // gate returns the privacy gate that runs here, before anything leaves this
 // machine. Its secret stays in the configuration folder: the same object gets
 // the same new id every time, and nobody else can tell which one it was.

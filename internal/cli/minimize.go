@@ -124,7 +124,7 @@ func (a *app) minimizeFiles(ctx context.Context, g *minimize.Gate, names []strin
 	}
 	if a.json {
 		return a.writeJSON(map[string]any{
-			"result":   json.RawMessage(`{"type":"bundle","id":"bundle--` + newUUID() + `","objects":` + string(list(out.objects)) + `}`),
+			"result":   json.RawMessage(`{"type":"bundle","id":"bundle--` + stix.UUIDv4() + `","objects":` + string(list(out.objects)) + `}`),
 			"findings": notNil(out.findings), "rules": out.rules, "errors": append(in.broken, rejections(out.rejected)...),
 		})
 	}

@@ -185,7 +185,7 @@ func (s *sink) write(raw []byte) error {
 	return s.fault(err)
 }
 
-func (s *sink) head() string { return `{"type":"bundle","id":"bundle--` + newUUID() + `"` }
+func (s *sink) head() string { return `{"type":"bundle","id":"bundle--` + stix.UUIDv4() + `"` }
 
 // oneLine puts an object on one line: line breaks stand only between its parts.
 func oneLine(raw []byte) []byte {

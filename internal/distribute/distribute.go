@@ -51,6 +51,15 @@ type Which struct {
 	At               []time.Time // versions that are exactly these
 }
 
+// chooses reports whether a version is asked for that is or is not the first
+// and the last of those that the reader may see.
+func (w Which) chooses(first, last bool, version time.Time) bool {
+	if !w.First && !w.Last && !w.All && len(w.At) == 0 {
+		return last
+	}
+	return w.All || w.First && first || w.Last && last || slices.ContainsFunc(w.At, version.Equal)
+}
+
 // A Query is what a reader asks of a collection.
 type Query struct {
 	Community  string
@@ -170,8 +179,7 @@ func (f *Feed) wanted(ctx context.Context, reader *authorize.Reader, sealed view
 		return object, ok, nil
 	}
 	if !sealed.Siblings { // the only version: first and last at once
-		alone := which.First || which.Last || len(which.At) == 0 || containsTime(which.At, object.VersionTime())
-		return object, alone, nil
+		return object, which.chooses(true, true, object.VersionTime()), nil
 	}
 	// First and last are among the versions that this reader may see.
 	siblings, err := f.store.Scan(ctx, store.Scan{Collection: sealed.Collection, IDs: []string{sealed.ID}, Most: rowsPerScan, Meta: true})
@@ -188,12 +196,7 @@ func (f *Feed) wanted(ctx context.Context, reader *authorize.Reader, sealed view
 		order := cmp.Or(o.VersionTime().Compare(object.VersionTime()), cmp.Compare(o.Seq(), sealed.Seq))
 		isFirst, isLast = isFirst && order > 0, isLast && order < 0
 	}
-	last := which.Last || !which.First && len(which.At) == 0
-	return object, which.First && isFirst || last && isLast || containsTime(which.At, object.VersionTime()), nil
-}
-
-func containsTime(times []time.Time, t time.Time) bool {
-	return slices.ContainsFunc(times, t.Equal)
+	return object, which.chooses(isFirst, isLast, object.VersionTime()), nil
 }
 
 // Object returns the versions of one object that the reader may see and asked
@@ -218,8 +221,7 @@ func (f *Feed) Object(ctx context.Context, who tocsin.Member, community, collect
 	}
 	var chosen []view.Object
 	for i, o := range all {
-		last := which.Last || !which.First && !which.All && len(which.At) == 0
-		if which.All || which.First && i == 0 || last && i == len(all)-1 || containsTime(which.At, o.VersionTime()) {
+		if which.chooses(i == 0, i == len(all)-1, o.VersionTime()) {
 			chosen = append(chosen, o)
 		}
 	}

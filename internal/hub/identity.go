@@ -2,7 +2,6 @@ package hub
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,16 +46,13 @@ func loadIdentity(root *os.Root, public string) (identity, error) {
 
 func makeIdentity(root *os.Root, public string) (identity, error) {
 	id := identity{Secret: make([]byte, 32)}
-	var u [16]byte
 	_, _ = rand.Read(id.Secret) // never fails (crypto/rand)
-	_, _ = rand.Read(u[:])
-	id.Origin = "hub-" + hex.EncodeToString(u[:4]) + ".tocsin.invalid/log"
+	uuid := stix.UUIDv4()
+	id.Origin = "hub-" + uuid[:8] + ".tocsin.invalid/log"
 	if p, err := url.Parse(public); err == nil && p.Host != "" {
 		id.Origin = p.Host + "/log"
 	}
-	u[6] = u[6]&0x0f | 0x40
-	u[8] = u[8]&0x3f | 0x80
-	id.Identity = "identity--" + stix.FormatUUID(u)
+	id.Identity = "identity--" + uuid
 	text, err := json.MarshalIndent(id, //nolint:gosec // the file is 0600 and is where the secret lives
 		"", "  ")
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tocsin"
+	"tocsin/stix"
 	"tocsin/tlp"
 )
 
@@ -345,7 +346,7 @@ func (p *planner) collectionEntry(at, community string, e CollectionEntry) error
 	}
 	if !known && !e.Absent {
 		p.putCollection(Collection{
-			ID: newUUID(), Alias: e.Alias, Community: community, Title: orElse(e.Title, e.Alias), Description: e.Description,
+			ID: stix.UUIDv4(), Alias: e.Alias, Community: community, Title: orElse(e.Title, e.Alias), Description: e.Description,
 		}, Made, "")
 		return nil
 	}

@@ -1,7 +1,6 @@
 package member
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"time"
 
@@ -204,13 +203,4 @@ func (d *draft) collection(community, alias string) (Collection, bool) {
 	return Collection{}, false
 }
 
-func newIdentity() string { return "identity--" + newUUID() }
-
-// newUUID returns a random UUID (RFC 9562 §5.4).
-func newUUID() string {
-	var u [16]byte
-	_, _ = rand.Read(u[:]) // never fails (crypto/rand)
-	u[6] = u[6]&0x0f | 0x40
-	u[8] = u[8]&0x3f | 0x80
-	return stix.FormatUUID(u)
-}
+func newIdentity() string { return "identity--" + stix.UUIDv4() }
