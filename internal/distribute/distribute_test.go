@@ -24,12 +24,13 @@ import (
 // memory is a store in memory that keeps the promises of [store.Reader], and
 // can be told to fail.
 type memory struct {
-	mu      sync.Mutex
-	rows    []view.Sealed
-	changed chan struct{}
-	scans   int
-	fail    error
-	logged  []receipt.Disclosure
+	mu       sync.Mutex
+	rows     []view.Sealed
+	changed  chan struct{}
+	scans    int
+	rewrites uint64
+	fail     error
+	logged   []receipt.Disclosure
 }
 
 func newMemory() *memory { return &memory{changed: make(chan struct{})} }
@@ -116,6 +117,12 @@ func (m *memory) Head(string) (int64, <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return int64(len(m.rows)), m.changed
+}
+
+func (m *memory) Rewrites(string, int64, int64) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rewrites
 }
 
 func (m *memory) Disclose(_ context.Context, reads []receipt.Disclosure) error {

@@ -52,10 +52,29 @@ type Reader interface {
 	Seek(ctx context.Context, t time.Time) (int64, error)
 	// Sightings returns the sightings of an object in a community, in order.
 	Sightings(ctx context.Context, community, id string) ([]view.Sealed, error)
+	Watch
+}
+
+// A Watch tells what has changed. It reads memory only, so that whoever finds
+// nothing new costs the database nothing.
+type Watch interface {
 	// Head returns the last position that is taken in a collection ("" for the
 	// whole hub) and a channel that is closed when there is a later one
-	// anywhere in the hub. It reads memory only.
+	// anywhere in the hub.
 	Head(collection string) (int64, <-chan struct{})
+	// Rewrites returns a number that is another one after something has changed
+	// of what the order holds at the positions from..to of a collection, both
+	// included: an object there was withdrawn, got another version, or lost
+	// one. All versions of an object change when one comes or goes, because
+	// which is the first and which the last are said of them.
+	//
+	// What was scanned after the number was taken is therefore what a scan
+	// finds for as long as the number stays the same and the scanned positions
+	// were all at or below the head. Every such change comes with a new
+	// position in the same collection and is counted no later than Head shows
+	// that position. The number may change for less, and means nothing
+	// across restarts.
+	Rewrites(collection string, from, to int64) uint64
 }
 
 // Records are what the ledger holds commitments to.

@@ -70,6 +70,14 @@ func (b *batch) bury(collection int64, id string, seq int64) (ref receipt.Object
 	}
 	const bury = "INSERT INTO objects (seq, collection, label, idhash, flags, added, modified, nanoseconds, type, id, version)" +
 		" SELECT ?, collection, label, idhash, flags | ?, ?, modified, nanoseconds, type, id, version FROM objects WHERE seq = ?"
+	// All versions change when one goes, its own position included.
+	const versions = "SELECT seq FROM objects WHERE idhash = ? AND collection = ? AND id = ?"
+	for r := range b.c.rows(&err, versions, hash64(id), collection, id) {
+		b.rewritten = append(b.rewritten, place{collection, r.ColumnInt64(0)})
+	}
+	if err != nil {
+		return receipt.ObjectRef{}, false, err
+	}
 	grave, added := b.next(collection)
 	if err := b.c.run(bury, grave, flagTombstone, added, seq); err != nil {
 		return receipt.ObjectRef{}, false, err

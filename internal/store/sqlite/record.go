@@ -411,6 +411,7 @@ func (r *recording) insert(b *batch, o *incoming, siblings []sibling) (p placed,
 		return placed{}, nil, err
 	}
 	for _, s := range siblings {
+		b.rewritten = append(b.rewritten, place{r.collection, s.seq})
 		if s.flags&(flagSiblings|flagTombstone) == 0 {
 			if err := b.c.run("UPDATE objects SET flags = flags | ? WHERE seq = ?", flagSiblings, s.seq); err != nil {
 				return placed{}, nil, err

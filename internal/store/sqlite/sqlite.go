@@ -93,6 +93,8 @@ type Store struct {
 	broken  chan struct{} // closed when the disk has failed
 	failure atomic.Pointer[error]
 
+	rewrites rewrites
+
 	mu          sync.RWMutex          // guards what follows
 	head        int64                 // last position that is taken
 	added       int64                 // its date_added, microseconds since 1970
@@ -333,6 +335,9 @@ func (s *Store) publish(b *batch) {
 	for _, c := range b.fresh {
 		s.names[c.number] = c.name
 		s.collections[c.name] = collection{number: c.number}
+	}
+	for _, p := range b.rewritten { // before the head moves: see store.Watch
+		s.rewrites.count(p)
 	}
 	for _, p := range b.placed {
 		name := s.names[p.collection]

@@ -286,10 +286,11 @@ type batch struct {
 
 // pending is what a job has done to a batch, and what is taken back with it.
 type pending struct {
-	seq     int64 // last position that is taken
-	added   int64 // its date_added
-	entries [][]byte
-	placed  []place
+	seq       int64 // last position that is taken
+	added     int64 // its date_added
+	entries   [][]byte
+	placed    []place
+	rewritten []place // older positions that are not what they were
 }
 
 type named struct {

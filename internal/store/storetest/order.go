@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -294,4 +295,58 @@ func heads(t *testing.T, p Place) {
 	}
 	check(s)
 	check(reopen(t, s, p))
+}
+
+// rewrites: whoever keeps what it has scanned learns when it is no longer what a
+// scan finds.
+func rewrites(t *testing.T, p Place) {
+	s := open(t, p)
+	ctx := context.Background()
+	share(t, s, "bank", Indicator(1, 0), Indicator(2, 0), Indicator(3, 0)) // 1 to 3
+	share(t, s, "bank", Indicator(3, 1))                                   // 4
+	for _, step := range []struct {
+		name     string
+		do       func()
+		from, to int64
+		changes  bool
+	}{
+		{"nothing", func() {}, 1, 4, false},
+		{"another object", func() { share(t, s, "bank", Indicator(4, 0)) }, 1, 4, false},                              // 5
+		{"the same content again", func() { share(t, s, "bank", Indicator(1, 0)) }, 1, 5, false},                      //
+		{"a second version", func() { share(t, s, "bank", Indicator(1, 1)) }, 1, 1, true},                             // 6
+		{"a third version, for the first", func() { share(t, s, "bank", Indicator(1, 2)) }, 1, 1, true},               // 7
+		{"a fourth version, for the second", func() { share(t, s, "bank", Indicator(1, 3)) }, 6, 6, true},             // 8
+		{"a withdrawal", func() { withdraw(t, s, 2, 2) }, 2, 2, true},                                                 // 9
+		{"the last version goes, for the one before", func() { withdraw(t, s, 3, 4) }, 3, 3, true},                    // 10
+		{"the first version goes, for the last", func() { withdraw(t, s, 1, 1) }, 8, 8, true},                         // 11
+		{"a read", func() { disclose(t, s, 2, 3) }, 1, 11, false},                                                     //
+		{"all positions", func() { share(t, s, "bank", Indicator(4, 1)) }, 0, math.MaxInt64, true},                    // 12
+		{"beyond the head", func() { share(t, s, "bank", Indicator(5, 0)) }, math.MaxInt64 - 1, math.MaxInt64, false}, // 13
+	} {
+		before := s.Rewrites(collection, step.from, step.to)
+		step.do()
+		if after := s.Rewrites(collection, step.from, step.to); step.changes && after == before || !step.changes && after != before {
+			t.Errorf("%s: Rewrites(%d, %d) was %d and is %d, want a change: %v", step.name, step.from, step.to, before, after, step.changes)
+		}
+	}
+	if n := s.Rewrites("nowhere", 1, 10); n != s.Rewrites("nowhere", 1, 10) {
+		t.Error("Rewrites of a collection that is not there changes")
+	}
+	// Far above in the order, nothing below is rewritten.
+	before := s.Rewrites(collection, 1, 13)
+	for _, gone := range []int64{12, 13} {
+		if n, err := s.Withdraw(ctx, withdrawal("bank", 99, gone)); n != 0 || err != nil {
+			t.Fatalf("Withdraw of nothing = %d, %v", n, err)
+		}
+	}
+	if after := s.Rewrites(collection, 1, 13); after != before {
+		t.Error("a withdrawal of nothing counts")
+	}
+}
+
+func withdraw(t *testing.T, s store.Store, n int, seq int64) {
+	t.Helper()
+	if gone, err := s.Withdraw(context.Background(), withdrawal("bank", n, seq)); gone != 1 || err != nil {
+		t.Fatalf("Withdraw = %d, %v, want 1", gone, err)
+	}
 }

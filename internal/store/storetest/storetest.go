@@ -38,6 +38,7 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		"AnswersAreBounded":                    sizes,
 		"ScanFilters":                          scanFilters,
 		"HeadWakesThoseWhoWait":                heads,
+		"RewritesAreCounted":                   rewrites,
 		"DuplicatesAreKnown":                   duplicates,
 		"ConflictKeepsTheFirst":                conflicts,
 		"ObjectsWithoutVersionsGetDateAdded":   versionless,
