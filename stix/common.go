@@ -14,7 +14,7 @@ func commonProperties(k kind) []row {
 			optional("defanged", boolean, warnDefanged),
 			optional("extensions", extensions()),
 
-			optional("created_by_ref", notApplicable(objectRef("identity"))),
+			optional("created_by_ref", notApplicable(identifier), shouldBeIdentity),
 			optional("created", notApplicable(timestamp)),
 			optional("modified", notApplicable(timestamp), notBefore("created", "STIX 2.1 §3.2")),
 			optional("revoked", notApplicable(boolean)),
@@ -28,7 +28,7 @@ func commonProperties(k kind) []row {
 		required("type", anything),
 		required("spec_version", exactly("2.1", "STIX 2.1 §3.2")),
 		required("id", ownID, shouldBeRandom),
-		optional("created_by_ref", objectRef("identity")),
+		optional("created_by_ref", identifier, shouldBeIdentity),
 		required("created", milliseconds),
 		required("modified", milliseconds, notBefore("created", "STIX 2.1 §3.2")),
 		optional("revoked", boolean),
@@ -40,6 +40,15 @@ func commonProperties(k kind) []row {
 		optional("granular_markings", list(structure(granularMarking()))),
 		optional("defanged", forbidden("STIX 2.1 §3.2", "only cyber-observable objects may have this property")),
 		optional("extensions", extensions()),
+	}
+}
+
+// shouldBeIdentity warns of creators that are no identity: the text speaks of
+// one, but has no MUST (STIX 2.1 §3.2, §3.4).
+func shouldBeIdentity(c *checker, _, v Value) {
+	id := v.inside()
+	if cut := cutID(id); cut > 0 && string(id[:cut]) != "identity" {
+		c.warn(v, "STIX 2.1 §3.2", "the identifier of an object of type identity is expected")
 	}
 }
 

@@ -156,17 +156,29 @@ func compareWarnings(t *testing.T, c verdict, got []stix.Problem) {
 
 func TestObjectsAreJudgedAsTheOASISValidatorDoes(t *testing.T) {
 	verdicts := cases[verdict](t, "object_validation_cases.json")
-	for i := range verdicts {
-		// Most indicators have a created_by_ref that is no identity (STIX 2.1
-		// §3.2), and most network traffic a src_ref with a UUID that lacks a
-		// digit (§2.9): not what the cases are about.
-		o := bytes.ReplaceAll(verdicts[i].Object, []byte(`"source--`), []byte(`"identity--`))
-		verdicts[i].Object = bytes.ReplaceAll(o, []byte(`-22c398f78fb"`), []byte(`-22c398f78fb7"`))
-	}
 	const indicators = "indicator_tests.py::IndicatorTestCases::"
 	const markings = "marking_definition_tests.py::MarkingDefinitionTestCases::"
 	const observed = "observed_data_tests.py::ObservedDataTestCases::"
+	// The reference checks identifiers in src_ref by their type only. What the
+	// cases are about is judged once more with the digit that they lack.
+	const traffic = "network_traffic_tests.py::ObservedDataTestCases::test_"
+	const short = "§2.9: the UUID in src_ref lacks a digit"
+	for _, c := range verdicts {
+		if whole := bytes.ReplaceAll(c.Object, []byte(`-22c398f78fb"`), []byte(`-22c398f78fb7"`)); len(whole) > len(c.Object) {
+			c.Name, c.Object = c.Name+" with a whole UUID", whole
+			verdicts = append(verdicts, c)
+		}
+	}
 	judge(t, verdicts, map[string]string{
+		traffic + "invalid_start_end_time#3":              short,
+		traffic + "network_traffic_end_is_active#2":       short,
+		traffic + "network_traffic_http_request_header#1": short,
+		traffic + "network_traffic_ipfix#1":               short,
+		traffic + "network_traffic_ports#1":               short,
+		traffic + "network_traffic_ports#2":               short,
+		traffic + "network_traffic_protocols#1":           short,
+		traffic + "network_traffic_socket_options#1":      short,
+
 		indicators + "test_custom_property_name_long#1":            "§3.1: no name is longer than 250 characters; the schema's expression is not anchored",
 		indicators + "test_pattern_custom_object_type_too_short#1": "§9: the grammar takes names of one character",
 		indicators + "test_pattern_custom_property_too_short#1":    "§9: the grammar takes names of one character",
@@ -207,7 +219,7 @@ func TestRealBundlesAreTaken(t *testing.T) {
 		"bundles/opencti-companies.json.gz":           0,
 		"bundles/opencti-geography.json.gz":           0,
 		"bundles/opencti-sectors.json.gz":             0,
-		"bundles/opencti-cyclic-bundle.json":          2,  // a marking as creator, an end before the start
+		"bundles/opencti-cyclic-bundle.json":          1,  // an end before the start
 		"bundles/opencti-DATA-TEST-STIX2_v2.json":     26, // ends that are starts, places that are nowhere, other ends that are no objects
 		"bundles/mvt-candiru.json.gz":                 0,
 		"bundles/mvt-predator.json.gz":                0,

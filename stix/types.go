@@ -330,6 +330,13 @@ func ownID(c *checker, v Value) {
 	}
 }
 
+// identifier takes identifiers of objects of any type.
+func identifier(c *checker, v Value) {
+	if cutID(v.inside()) < 0 {
+		c.fail(v, "STIX 2.1 §2.9", "an identifier was expected: a type, two hyphens and a UUID in lower case")
+	}
+}
+
 // A target is what an identifier may refer to.
 type target struct {
 	names []string // types by name

@@ -144,7 +144,7 @@ func TestWhatBreaksAClauseIsRefusedByIt(t *testing.T) {
 		"an extension has a type":              {anIndicator, `{"extensions": {"extension-definition--04b2d3ef-d061-4912-ab77-6bbe807a5bd5": {"rank": 5}}}`, "/extensions/extension-definition--04b2d3ef-d061-4912-ab77-6bbe807a5bd5/extension_type", "§3.2"},
 		"an extension's key is an id":          {anIndicator, `{"extensions": {"Some Extension": {"extension_type": "property-extension"}}}`, "/extensions/Some Extension", "§3.2"},
 		"an extension is an object":            {anIndicator, `{"extensions": {"extension-definition--04b2d3ef-d061-4912-ab77-6bbe807a5bd5": true}}`, "/extensions/extension-definition--04b2d3ef-d061-4912-ab77-6bbe807a5bd5", "§3.2"},
-		"a creator is an identity":             {anIndicator, `{"created_by_ref": "malware--31b940d4-6f7f-459a-80ea-9c1f17b5891b"}`, "/created_by_ref", "§3.3"},
+		"a creator has an identifier":          {anIndicator, `{"created_by_ref": "ACME"}`, "/created_by_ref", "§2.9"},
 		"a marking is a marking-definition":    {anIndicator, `{"object_marking_refs": ["identity--311b2d2d-f010-4473-83ec-1edf84858f4c"]}`, "/object_marking_refs/0", "§3.3"},
 		"severity is reserved":                 {anIndicator, `{"severity": "high"}`, "/severity", "§3.8"},
 		"username is reserved":                 {anAddress, `{"username": "a"}`, "/username", "§3.8"},
