@@ -2,9 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"time"
 
 	"tocsin/internal/member"
@@ -38,10 +35,7 @@ func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (int, error) {
 		if gone == 0 {
 			return nil
 		}
-		record, err := receipt.NewRecord(receipt.Withdrawal{
-			Hub: s.signer.Origin(), Time: time.UnixMicro(b.added), Organization: w.Who.Organization.Name, User: w.Who.User,
-			Community: w.Community, Collection: w.Collection, ID: w.ID, Versions: refs,
-		})
+		record, err := w.Record(s.signer.Origin(), time.UnixMicro(b.added), refs)
 		if err != nil {
 			return err
 		}
@@ -58,12 +52,9 @@ func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (int, error) {
 // whether the version revoked the object, which is final.
 func (b *batch) bury(collection int64, id string, seq int64) (ref receipt.ObjectRef, ok bool, err error) {
 	const find = "SELECT version, added, sha256 FROM objects WHERE seq = ? AND collection = ? AND id = ? AND flags & ? = 0"
-	for r := range b.c.rows(&err, find, seq, collection, id, flagTombstone) {
+	for r := range b.c.rows(&err, find, seq, collection, id, store.FlagTombstone) {
 		ok = true
-		ref = receipt.ObjectRef{ID: id, Version: r.ColumnText(0), SHA256: hex.EncodeToString(r.ColumnRawBlob(2)), Seq: seq}
-		if ref.Version == "" {
-			ref.Version = taxiiTime(r.ColumnInt64(1))
-		}
+		ref = store.Sibling{Seq: seq, Version: r.ColumnText(0), Added: r.ColumnInt64(1), Sum: r.ColumnRawBlob(2)}.Ref(id)
 	}
 	if err != nil || !ok {
 		return receipt.ObjectRef{}, false, err
@@ -72,14 +63,14 @@ func (b *batch) bury(collection int64, id string, seq int64) (ref receipt.Object
 		" SELECT ?, collection, label, idhash, flags | ?, ?, modified, nanoseconds, type, id, version FROM objects WHERE seq = ?"
 	// All versions change when one goes, its own position included.
 	const versions = "SELECT seq FROM objects WHERE idhash = ? AND collection = ? AND id = ?"
-	for r := range b.c.rows(&err, versions, hash64(id), collection, id) {
+	for r := range b.c.rows(&err, versions, store.IDHash(id), collection, id) {
 		b.rewritten = append(b.rewritten, place{collection, r.ColumnInt64(0)})
 	}
 	if err != nil {
 		return receipt.ObjectRef{}, false, err
 	}
 	grave, added := b.next(collection)
-	if err := b.c.run(bury, grave, flagTombstone, added, seq); err != nil {
+	if err := b.c.run(bury, grave, store.FlagTombstone, added, seq); err != nil {
 		return receipt.ObjectRef{}, false, err
 	}
 	return ref, true, b.c.run("DELETE FROM objects WHERE seq = ?", seq)
@@ -91,16 +82,9 @@ func (s *Store) Disclose(ctx context.Context, reads []receipt.Disclosure) error 
 	if len(reads) == 0 {
 		return nil
 	}
-	records := make([]receipt.Record, len(reads))
-	for i, d := range reads {
-		d.Hub = s.signer.Origin()
-		if d.Time.IsZero() {
-			d.Time = time.Now()
-		}
-		var err error
-		if records[i], err = receipt.NewRecord(d); err != nil {
-			return fmt.Errorf("disclosure: %w", err)
-		}
+	records, err := store.DisclosureRecords(s.signer.Origin(), reads)
+	if err != nil {
+		return err
 	}
 	return s.submit(ctx, &job{weight: len(reads), do: func(b *batch) error {
 		for i, r := range records {
@@ -115,20 +99,9 @@ func (s *Store) Disclose(ctx context.Context, reads []receipt.Disclosure) error 
 // SaveDirectory writes changed records of the directory in one transaction,
 // with an entry of the ledger that says who changed what.
 func (s *Store) SaveDirectory(ctx context.Context, changed []member.Record, change member.Change) error {
-	statement := receipt.Directory{
-		Hub: s.signer.Origin(), Time: time.Now(), Organization: change.Organization, User: change.User,
-		Summary: change.Summary, Changes: make([]receipt.Change, len(changed)),
-	}
-	for i, m := range changed {
-		statement.Changes[i] = receipt.Change{Subject: m.Kind, Key: m.Key, Deleted: m.Deleted}
-		if !m.Deleted {
-			sum := sha256.Sum256(m.Doc)
-			statement.Changes[i].SHA256 = hex.EncodeToString(sum[:])
-		}
-	}
-	record, err := receipt.NewRecord(statement)
+	record, err := store.DirectoryRecord(s.signer.Origin(), changed, change)
 	if err != nil {
-		return fmt.Errorf("directory: %w", err)
+		return err
 	}
 	return s.submit(ctx, &job{weight: len(changed), do: func(b *batch) error {
 		for _, m := range changed {

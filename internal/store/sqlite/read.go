@@ -2,18 +2,15 @@ package sqlite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/ncruces/go-sqlite3"
 
 	"tocsin/internal/authorize"
 	"tocsin/internal/store"
 	"tocsin/internal/view"
-	"tocsin/tlp"
 )
 
 // columns are what [Store.meta] reads, in its order, and the content.
@@ -21,12 +18,6 @@ const columns = "seq, label, flags, added, modified, nanoseconds, type, id, vers
 
 // columnRaw is the content's place among the columns.
 const columnRaw = 10
-
-// No answer is larger than what follows, whatever was stored.
-const (
-	mostContent   = 32 << 20 // bytes of content of one answer, about
-	mostSightings = 10_000   // of one object; the newest
-)
 
 // Scan returns objects of a collection in order, tombstones included. It stops
 // before it has looked at all that it may when the content would fill more than
@@ -72,7 +63,7 @@ func (s *Store) scanAll(c *conn, collection int64, q store.Scan, out *store.Scan
 			return err
 		}
 		out.Rows = append(out.Rows, sealed)
-		if size += contentSize(r, q.Meta); size > mostContent {
+		if size += contentSize(r, q.Meta); size > store.MaxContent {
 			out.More = true
 			break
 		}
@@ -87,7 +78,7 @@ func (s *Store) scanIDs(c *conn, collection int64, q store.Scan, out *store.Scan
 	const find = "SELECT seq FROM objects WHERE idhash = ? AND collection = ? AND id = ? AND seq > ?"
 	var seqs []int64
 	for _, id := range q.IDs {
-		for r := range c.rows(&err, find, hash64(id), collection, id, q.After) {
+		for r := range c.rows(&err, find, store.IDHash(id), collection, id, q.After) {
 			seqs = append(seqs, r.ColumnInt64(0))
 		}
 		if err != nil {
@@ -101,7 +92,7 @@ func (s *Store) scanIDs(c *conn, collection int64, q store.Scan, out *store.Scan
 	}
 	size := 0
 	for _, seq := range seqs {
-		if size > mostContent {
+		if size > store.MaxContent {
 			out.More = true
 			break
 		}
@@ -138,17 +129,14 @@ func (s *Store) seal(c *conn, r *sqlite3.Stmt, metaOnly bool) (view.Sealed, erro
 	if err != nil {
 		return view.Sealed{}, err
 	}
-	flags := r.ColumnInt64(2)
-	m := view.Meta{
-		Seq: r.ColumnInt64(0), ID: r.ColumnText(7), Type: r.ColumnText(6), Version: r.ColumnText(8),
-		Added: time.UnixMicro(r.ColumnInt64(3)).UTC(), Withdrawn: flags&flagTombstone != 0, Siblings: flags&flagSiblings != 0, Label: label,
-	}
-	if m.Version != "" {
-		m.Modified = time.Unix(r.ColumnInt64(4), r.ColumnInt64(5)).UTC()
+	row := store.Row{
+		Seq: r.ColumnInt64(0), Flags: r.ColumnInt64(2), Added: r.ColumnInt64(3), Seconds: r.ColumnInt64(4), Nanoseconds: r.ColumnInt64(5),
+		Type: r.ColumnText(6), ID: r.ColumnText(7), Version: r.ColumnText(8),
 	}
 	s.mu.RLock()
-	m.Collection = s.names[r.ColumnInt64(9)]
+	collection := s.names[r.ColumnInt64(9)]
 	s.mu.RUnlock()
+	m := row.Meta(collection, label)
 	if metaOnly || m.Withdrawn {
 		return view.Seal(m, nil), nil
 	}
@@ -167,7 +155,7 @@ func (s *Store) Versions(ctx context.Context, collection, id string) ([]view.Sea
 	}
 	const sql = "SELECT " + columns + " FROM objects WHERE idhash = ? AND collection = ? AND id = ? AND flags & ? = 0" +
 		" ORDER BY coalesce(modified, added / 1000000), CASE WHEN modified IS NULL THEN added % 1000000 * 1000 ELSE nanoseconds END, seq"
-	return s.sealed(ctx, sql, hash64(id), known.number, id, flagTombstone)
+	return s.sealed(ctx, sql, store.IDHash(id), known.number, id, store.FlagTombstone)
 }
 
 // Sightings returns the sightings of an object in a community, in order: the
@@ -175,7 +163,7 @@ func (s *Store) Versions(ctx context.Context, collection, id string) ([]view.Sea
 func (s *Store) Sightings(ctx context.Context, community, id string) ([]view.Sealed, error) {
 	const sql = "SELECT " + columns + " FROM objects JOIN labels USING (label)" +
 		" WHERE about = ? AND doc ->> 'community' = ? ORDER BY seq DESC LIMIT ?"
-	newest, err := s.sealed(ctx, sql, id, community, mostSightings)
+	newest, err := s.sealed(ctx, sql, id, community, store.MaxSightings)
 	slices.Reverse(newest)
 	return newest, err
 }
@@ -188,7 +176,7 @@ func (s *Store) sealed(ctx context.Context, sql string, args ...any) (out []view
 			if err != nil {
 				return err
 			}
-			if size += contentSize(r, false); size > mostContent {
+			if size += contentSize(r, false); size > store.MaxContent {
 				break
 			}
 			out = append(out, sealed)
@@ -238,37 +226,6 @@ func (s *Store) Seek(ctx context.Context, t time.Time) (int64, error) {
 	return low, nil
 }
 
-// A labelDoc is an authorize.Label as JSON.
-type labelDoc struct {
-	Community  string   `json:"community"`
-	Owner      string   `json:"owner"`
-	Default    string   `json:"default,omitempty"`
-	Markings   []string `json:"markings,omitempty"`
-	Recipients []string `json:"recipients,omitempty"`
-}
-
-func encodeLabel(l *authorize.Label) (string, error) {
-	b, err := json.Marshal(labelDoc{
-		Community: l.Community, Owner: l.Owner, Default: l.Default.String(), Markings: l.Markings, Recipients: l.Recipients,
-	})
-	return string(b), err
-}
-
-func decodeLabel(b []byte) (*authorize.Label, error) {
-	var d labelDoc
-	if err := json.Unmarshal(b, &d, json.RejectUnknownMembers(true)); err != nil {
-		return nil, err
-	}
-	l := &authorize.Label{Community: d.Community, Owner: d.Owner, Markings: d.Markings, Recipients: d.Recipients}
-	if d.Default != "" {
-		var ok bool
-		if l.Default, ok = tlp.Parse(d.Default); !ok {
-			return nil, errors.New("unknown default label")
-		}
-	}
-	return l, nil
-}
-
 // labelOf returns the one label with a number. It is read once and then kept,
 // so that rows that were shared alike carry the same pointer. When there are
 // very many, the store begins anew to remember them.
@@ -283,7 +240,7 @@ func (s *Store) labelOf(c *conn, number int64) (*authorize.Label, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l, err = decodeLabel(doc); err != nil {
+	if l, err = store.DecodeLabel(doc); err != nil {
 		return nil, fmt.Errorf("label %d: %w", number, err)
 	}
 	s.mu.Lock()

@@ -2,14 +2,9 @@ package sqlite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
-	"tocsin"
-	"tocsin/internal/authorize"
 	"tocsin/internal/ledger"
 	"tocsin/internal/store"
 	"tocsin/receipt"
@@ -21,8 +16,8 @@ func (s *Store) Submission(ctx context.Context, id string) (out store.Recorded, 
 	const sql = "SELECT leaf, outcome, statement FROM records WHERE submission = ?"
 	found := false
 	err = s.readers.read(ctx, func(c *conn) (err error) {
-		for r := range c.rows(&err, sql, hash64(id)) {
-			recorded, err := decodeRecorded(r.ColumnInt64(0), r.ColumnRawBlob(1), r.ColumnRawBlob(2))
+		for r := range c.rows(&err, sql, store.IDHash(id)) {
+			recorded, err := store.DecodeRecorded(r.ColumnInt64(0), r.ColumnRawBlob(1), r.ColumnRawBlob(2))
 			if err != nil {
 				return err
 			}
@@ -37,36 +32,7 @@ func (s *Store) Submission(ctx context.Context, id string) (out store.Recorded, 
 	case err != nil:
 		return store.Recorded{}, fmt.Errorf("submission: %w", err)
 	case !found:
-		return store.Recorded{}, &tocsin.Error{Kind: tocsin.NotFound, Message: "there is no such submission"}
-	}
-	return out, nil
-}
-
-// decodeRecorded puts together what the statement says and what it leaves out.
-func decodeRecorded(leaf int64, outcomeJSON, statement []byte) (store.Recorded, error) {
-	var o outcome
-	var st receipt.Submission
-	if err := errors.Join(json.Unmarshal(outcomeJSON, &o), json.Unmarshal(statement, &st)); err != nil {
-		return store.Recorded{}, err
-	}
-	out := store.Recorded{
-		ID: st.ID, Organization: st.Organization, Community: st.Community, Collection: st.Collection,
-		Requested: o.Requested, First: o.First, Last: o.Last, Leaf: leaf,
-	}
-	last := o.First - 1
-	for _, ref := range st.Objects {
-		// New versions take positions one after the other; any other position
-		// was there before.
-		known := ref.Seq != last+1 || ref.Seq > o.Last
-		if !known {
-			last = ref.Seq
-		}
-		out.Successes = append(out.Successes, store.Success{ID: ref.ID, Version: ref.Version, Seq: ref.Seq, Known: known})
-	}
-	for _, f := range o.Failures {
-		out.Failures = append(out.Failures, authorize.Failure{ID: f.ID, Version: f.Version, Err: &tocsin.Error{
-			Kind: tocsin.Kind(f.Kind), At: f.At, Clause: f.Clause, Message: f.Message, Hint: f.Hint,
-		}})
+		return store.Recorded{}, store.NoSubmission()
 	}
 	return out, nil
 }
@@ -103,7 +69,7 @@ func (s *Store) Receipt(ctx context.Context, leaf int64) (p receipt.Proof, err e
 	case err != nil:
 		return receipt.Proof{}, fmt.Errorf("receipt: %w", err)
 	case !found:
-		return receipt.Proof{}, &tocsin.Error{Kind: tocsin.NotFound, Message: "there is no such receipt"}
+		return receipt.Proof{}, store.NoReceipt()
 	}
 	return p, nil
 }
@@ -126,16 +92,12 @@ func (s *Store) List(ctx context.Context, kind, community string, from int64, mo
 	return out, nil
 }
 
-// mostDefinition is the size of the largest marking-definition that is read at
-// start, in bytes. A larger one explains nothing, so its marking stays closed.
-const mostDefinition = 64 << 10
-
 // Definitions returns every marking-definition that is stored, with its owner,
 // in order.
 func (s *Store) Definitions(ctx context.Context) (out []store.Definition, err error) {
 	const sql = "SELECT label, raw FROM objects WHERE type = 'marking-definition' AND flags & ? = 0 AND length(raw) <= ? ORDER BY seq"
 	err = s.readers.read(ctx, func(c *conn) (err error) {
-		for r := range c.rows(&err, sql, flagTombstone, mostDefinition) {
+		for r := range c.rows(&err, sql, store.FlagTombstone, store.MaxDefinition) {
 			label, err := s.labelOf(c, r.ColumnInt64(0))
 			if err != nil {
 				return err

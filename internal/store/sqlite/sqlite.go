@@ -21,7 +21,6 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"golang.org/x/mod/sumdb/tlog"
 
-	"tocsin"
 	"tocsin/internal/authorize"
 	"tocsin/internal/ledger"
 	"tocsin/internal/store"
@@ -93,7 +92,7 @@ type Store struct {
 	broken  chan struct{} // closed when the disk has failed
 	failure atomic.Pointer[error]
 
-	rewrites rewrites
+	rewrites store.RewriteCounts
 
 	mu          sync.RWMutex          // guards what follows
 	head        int64                 // last position that is taken
@@ -337,7 +336,7 @@ func (s *Store) publish(b *batch) {
 		s.collections[c.name] = collection{number: c.number}
 	}
 	for _, p := range b.rewritten { // before the head moves: see store.Watch
-		s.rewrites.count(p)
+		s.rewrites.Count(p.collection, p.seq)
 	}
 	for _, p := range b.placed {
 		name := s.names[p.collection]
@@ -347,13 +346,5 @@ func (s *Store) publish(b *batch) {
 		s.head, s.added = b.seq, b.added
 		close(s.later)
 		s.later = make(chan struct{})
-	}
-}
-
-// busy is the answer when there is no room for more.
-func busy() error {
-	return &tocsin.Error{
-		Kind: tocsin.Busy, Message: "the hub cannot store more at the moment; nothing of this request was stored",
-		Hint: "send it again in a few seconds",
 	}
 }

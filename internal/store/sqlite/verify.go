@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"tocsin/internal/store"
 	"tocsin/receipt"
 )
 
@@ -98,10 +99,10 @@ func (v *verification) objects() (err error) {
 			return fmt.Errorf("object %d: its date_added is not later than that of the one before", seq)
 		}
 		last = added
-		if r.ColumnInt64(1) != hash64(r.ColumnText(4)) {
+		if r.ColumnInt64(1) != store.IDHash(r.ColumnText(4)) {
 			return fmt.Errorf("object %d: its id is not the one that it is found by", seq)
 		}
-		tombstone := r.ColumnInt64(2)&flagTombstone != 0
+		tombstone := r.ColumnInt64(2)&store.FlagTombstone != 0
 		if sum := sha256.Sum256(r.ColumnRawBlob(6)); !tombstone && !bytes.Equal(sum[:], r.ColumnRawBlob(5)) {
 			return fmt.Errorf("object %d: its content is not what was stored", seq)
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"tocsin/internal/ledger"
+	"tocsin/internal/store"
 	"tocsin/receipt"
 )
 
@@ -50,7 +51,7 @@ func (s *Store) submit(ctx context.Context, j *job) error {
 	select {
 	case s.jobs <- j:
 	default:
-		return busy()
+		return store.Busy()
 	}
 	select {
 	case err := <-j.done:
@@ -155,7 +156,7 @@ func (w *writer) abandon(err error, jobs []*job) {
 		w.s.fail(err)
 		err = w.s.Err()
 	} else {
-		err = errors.Join(busy(), err)
+		err = errors.Join(store.Busy(), err)
 	}
 	for _, j := range jobs {
 		j.done <- err
