@@ -24,7 +24,12 @@ lint:
 tidy:
 	go mod tidy -diff
 
-bench:
+# bench measures a hub beside nginx (make bench BENCH="--objects 1000000"); micro-bench
+# measures single parts.
+bench: build
+	./tocsin bench $(BENCH)
+
+micro-bench:
 	CGO_ENABLED=0 go test -run='^$$' -bench=. -benchmem $$(go list ./... | grep -v /e2e)
 
 # One minute for each decoder; go test -fuzz takes one target at a time.
@@ -35,4 +40,4 @@ fuzz:
 	  done; \
 	done
 
-.PHONY: build check test e2e lint tidy bench fuzz
+.PHONY: build check test e2e lint tidy bench micro-bench fuzz

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -107,7 +108,7 @@ type replay struct {
 
 func transcriptOf(t *testing.T) transcript {
 	t.Helper()
-	data := os.Getenv("TOCSIN_DATA")
+	data := os.Getenv("TOCSIN_DATA") //nolint:forbidigo // where the shared data is
 	if data == "" {
 		t.Skip("TOCSIN_DATA does not name the folder with the shared data")
 	}
@@ -335,7 +336,7 @@ func TestTheReferenceServersTranscriptReplays(t *testing.T) {
 			var kept struct{ ID, Next string }
 			if json.Unmarshal(text, &kept) == nil && w.Code < 300 {
 				r.next = cmp.Or(kept.Next, r.next)
-				if e.Method == "POST" {
+				if e.Method == http.MethodPost {
 					r.status = kept.ID
 				}
 			}
