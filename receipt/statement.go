@@ -63,8 +63,11 @@ type Submission struct {
 
 	// Objects are the versions that the hub holds because of this submission, or
 	// held already with the same content, in the order in which they were sent.
-	// Failed counts those that were refused.
+	// Held counts those that wait, because they lie in the future: each is a
+	// submission of its own when its time comes. Failed counts those that were
+	// refused.
 	Objects []ObjectRef `json:"objects"`
+	Held    int         `json:"held,omitzero"`
 	Failed  int         `json:"failed"`
 }
 

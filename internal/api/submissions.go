@@ -25,6 +25,7 @@ type submissionResource struct {
 	Collection string             `json:"collection"`
 	Requested  string             `json:"requested"`
 	Successes  []successResource  `json:"successes"`
+	Pending    []pendingResource  `json:"pending,omitempty"`
 	Failures   []failureResource  `json:"failures"`
 	Findings   []minimize.Finding `json:"findings,omitempty"`
 	Receipt    string             `json:"receipt"` // URL
@@ -37,6 +38,13 @@ type successResource struct {
 	Version string `json:"version"`
 	Seq     int64  `json:"seq"`
 	Known   bool   `json:"known"` // was there before, with the same content
+}
+
+// A pendingResource is a version that lies in the future and waits.
+type pendingResource struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+	Due     string `json:"due"` // when it is looked at again
 }
 
 type failureResource struct {
@@ -56,6 +64,9 @@ func (s *Server) describe(made prove.Submission, findings []minimize.Finding) su
 	}
 	for _, ok := range made.Successes {
 		d.Successes = append(d.Successes, successResource{ID: ok.ID, Version: ok.Version, Seq: ok.Seq, Known: ok.Known})
+	}
+	for _, held := range made.Pending {
+		d.Pending = append(d.Pending, pendingResource{ID: held.ID, Version: held.Version, Due: held.Due.UTC().Format(view.Microseconds)})
 	}
 	for _, failed := range made.Failures {
 		e := failed.Err

@@ -62,12 +62,21 @@ type Failure struct {
 	Err     *tocsin.Error
 }
 
+// Held is an object version that was taken and waits in quarantine: it lies in
+// the future, and would hide every later one (STIX 2.1 §3.6).
+type Held struct {
+	Object
+
+	Due time.Time // when it stops lying in the future
+}
+
 // Admitted is a submission that may be recorded. Only [Policy.Admit] makes one.
 type Admitted struct {
 	id       string
 	who      tocsin.Member
 	target   Target
 	objects  []Object
+	held     []Held
 	failures []Failure
 	findings []minimize.Finding
 	rules    string
@@ -85,6 +94,9 @@ func (a Admitted) Target() Target { return a.target }
 
 // Objects returns what is to be recorded, in order.
 func (a Admitted) Objects() []Object { return a.objects }
+
+// Held returns what is to wait, in order.
+func (a Admitted) Held() []Held { return a.held }
 
 // Failures returns what was refused on the way, object by object.
 func (a Admitted) Failures() []Failure { return a.failures }
@@ -127,8 +139,8 @@ func (p *Policy) Identities(creators map[string]string) {
 	p.creators = creators
 }
 
-// clockSkew is how far ahead of the hub's clock a version may be. A version of
-// the year 2099 would hide every later one.
+// clockSkew is how far ahead of the hub's clock a version may be before it has
+// to wait.
 const clockSkew = time.Hour
 
 // Admit decides what of a submission may be recorded. Who may not read the
@@ -150,27 +162,26 @@ func (p *Policy) Admit(who tocsin.Member, to Target, b minimize.Bundle, now time
 	labels := map[string]*Label{}
 	a.objects = make([]Object, 0, len(b.Objects()))
 	for _, o := range b.Objects() {
-		if err := p.refuse(who, o, now); err != nil {
+		if err := p.refuse(who, o); err != nil {
 			a.failures = append(a.failures, Failure{o.ID(), o.Version(), err})
 			continue
 		}
-		a.objects = append(a.objects, Object{
+		object := Object{
 			ID: o.ID(), Type: o.Type(), Version: o.Version(), Modified: o.Modified(),
 			Revoked: o.Value().Get("revoked").True(), About: o.Value().Get("sighting_of_ref").Text(),
 			Original: o.Original(), Value: o.Value(), Label: a.label(o.Value(), labels),
-		})
+		}
+		if due := o.Modified().Add(-clockSkew); due.After(now) {
+			a.held = append(a.held, Held{object, due})
+			continue
+		}
+		a.objects = append(a.objects, object)
 	}
 	return a, nil
 }
 
 // refuse says why an object of this submitter may not be recorded, or nil.
-func (p *Policy) refuse(who tocsin.Member, o minimize.Object, now time.Time) *tocsin.Error {
-	if o.Modified().After(now.Add(clockSkew)) {
-		return &tocsin.Error{
-			Kind: tocsin.Invalid, At: "/modified", Clause: "STIX 2.1 §3.6", Message: "the version lies in the future and would hide every later one",
-			Hint: "check the clock of the machine that made the object",
-		}
-	}
+func (p *Policy) refuse(who tocsin.Member, o minimize.Object) *tocsin.Error {
 	p.mu.RLock()
 	owner, known := p.creators[o.Value().Get("created_by_ref").Text()]
 	if !known && o.Type() == "identity" {

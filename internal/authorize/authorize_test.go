@@ -84,11 +84,14 @@ func TestNobodySpeaksForAnother(t *testing.T) {
 	}
 }
 
-func TestAVersionOfTheFutureIsRefused(t *testing.T) {
+func TestAVersionOfTheFutureIsHeld(t *testing.T) {
 	late := strings.Replace(indicator(""), `"modified":"2026-01-01`, `"modified":"2099-01-01`, 1)
 	a, err := admit(t, NewPolicy(), member("acme", "company", tocsin.Writer), finance(), late)
-	if err != nil || len(a.Objects()) != 0 || len(a.Failures()) != 1 {
-		t.Fatalf("Admit version of 2099 = %d objects, %v, want it refused", len(a.Objects()), err)
+	if err != nil || len(a.Objects()) != 0 || len(a.Failures()) != 0 || len(a.Held()) != 1 {
+		t.Fatalf("Admit version of 2099 = %d objects, %d failures, %v, want it held", len(a.Objects()), len(a.Failures()), err)
+	}
+	if h := a.Held()[0]; !h.Due.Equal(h.Modified.Add(-time.Hour)) {
+		t.Errorf("due %v for a version of %v, want an hour before", h.Due, h.Modified)
 	}
 }
 

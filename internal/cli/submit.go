@@ -100,6 +100,7 @@ type shared struct {
 	Audience    []audience          `json:"audience"`
 	New         int                 `json:"new"`
 	Known       int                 `json:"known"` // were there before
+	Pending     []hubclient.Pending `json:"pending"`
 	Failures    []hubclient.Failure `json:"failures"`
 	Submissions []submission        `json:"submissions"`
 }
@@ -144,7 +145,7 @@ func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) er
 	r := shared{
 		DryRun: o.dryRun, Community: o.community, Collection: o.collection, Objects: len(out.objects), Types: map[string]int{},
 		Invalid: append(notNil(in.broken), rejections(out.rejected)...), Findings: notNil(out.findings), Audience: seen,
-		Failures: []hubclient.Failure{}, Submissions: []submission{},
+		Pending: []hubclient.Pending{}, Failures: []hubclient.Failure{}, Submissions: []submission{},
 	}
 	for _, object := range out.objects {
 		r.Types[object.Type()]++
@@ -326,6 +327,7 @@ func (s *sender) send(ctx context.Context, b batch) error {
 			s.r.New++
 		}
 	}
+	s.r.Pending = append(s.r.Pending, made.Pending...)
 	s.r.Failures = append(s.r.Failures, made.Failures...)
 	s.r.Submissions = append(s.r.Submissions, submission{made.ID, made.First, made.Last, len(made.Successes), saved})
 	s.done += int64(len(b.objects))
@@ -359,6 +361,9 @@ func (a *app) summarizeShared(r *shared, receipts string, bar *progress) {
 		if f.Hint != "" {
 			a.say("    %s", safe(f.Hint))
 		}
+	}
+	if n := len(r.Pending); n > 0 {
+		a.say("%s %s of the future: unseen until %s or later; check the clock of the machine that made them", a.out(yellow, "…"), count(n, "version"), safe(r.Pending[0].Due))
 	}
 	took := time.Since(bar.began).Round(time.Millisecond)
 	a.say("%s %s shared in %s (%s/s): %s new, %s there before", a.out(green, "✓"),

@@ -362,6 +362,9 @@ func describeSubmission(line func(name, format string, arguments ...any), s *rec
 	slices.Sort(removed)
 	line("privacy", "removed at the hub: %s", orElse(strings.Join(removed, ", "), "nothing was left to remove"))
 	line("", "by the rules %s", s.RulesHash)
+	if s.Held > 0 {
+		line("waiting", "%s", count(s.Held, "object"))
+	}
 	if s.Failed > 0 {
 		line("refused", "%s", count(s.Failed, "object"))
 	}

@@ -81,6 +81,7 @@ func (h *hub) serve(ctx context.Context, o Options, listener net.Listener, confi
 	defer stop()
 	var running sync.WaitGroup
 	running.Go(func() { h.feed.Run(background, o.Log) })
+	running.Go(func() { h.quarantine.Run(background, o.Log) })
 
 	server := &http.Server{
 		Handler:           h.routes(o, base),

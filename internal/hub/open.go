@@ -18,6 +18,7 @@ import (
 	"tocsin/internal/member"
 	"tocsin/internal/minimize"
 	"tocsin/internal/prove"
+	"tocsin/internal/quarantine"
 	"tocsin/internal/receive"
 	"tocsin/internal/store/sqlite"
 	"tocsin/internal/submit"
@@ -38,6 +39,7 @@ type hub struct {
 	policy        *authorize.Policy
 	feed          *distribute.Feed
 	submit        *submit.Service
+	quarantine    *quarantine.Service
 	operatorToken string
 	verifierKey   string
 }
@@ -102,6 +104,7 @@ func (h *hub) wire(ctx context.Context) error {
 	}
 	h.feed = distribute.New(h.store, h.store, h.policy, h.directory)
 	h.submit = &submit.Service{Gate: gate, Policy: h.policy, Recorder: h.store}
+	h.quarantine = &quarantine.Service{Holds: h.store, Submitter: h.submit, Directory: h.directory}
 	return nil
 }
 

@@ -38,6 +38,7 @@ type Submission struct {
 	Collection string    `json:"collection"`
 	Requested  string    `json:"requested"`
 	Successes  []Success `json:"successes"`
+	Pending    []Pending `json:"pending"`
 	Failures   []Failure `json:"failures"`
 	Findings   []Finding `json:"findings"`
 	Receipt    string    `json:"receipt"` // URL; see [Client.Receipt]
@@ -51,6 +52,13 @@ type Success struct {
 	Version string `json:"version"`
 	Seq     int64  `json:"seq"`
 	Known   bool   `json:"known"` // was there before, with the same content
+}
+
+// A Pending object lies in the future and waits.
+type Pending struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+	Due     string `json:"due"` // when it is looked at again
 }
 
 // A Failure is an object that was refused, and why.

@@ -101,11 +101,21 @@ type failure struct {
 func encodeOutcome(r Recorded) ([]byte, error) {
 	o := outcome{Requested: r.Requested, First: r.First, Last: r.Last}
 	for _, f := range r.Failures {
-		o.Failures = append(o.Failures, failure{
-			ID: f.ID, Version: f.Version, Kind: int(f.Err.Kind), At: f.Err.At, Clause: f.Err.Clause, Message: f.Err.Message, Hint: f.Err.Hint,
-		})
+		o.Failures = append(o.Failures, encodeFailure(f))
 	}
 	return json.Marshal(o)
+}
+
+func encodeFailure(f authorize.Failure) failure {
+	return failure{
+		ID: f.ID, Version: f.Version, Kind: int(f.Err.Kind), At: f.Err.At, Clause: f.Err.Clause, Message: f.Err.Message, Hint: f.Err.Hint,
+	}
+}
+
+func (f failure) decode() authorize.Failure {
+	return authorize.Failure{ID: f.ID, Version: f.Version, Err: &tocsin.Error{
+		Kind: tocsin.Kind(f.Kind), At: f.At, Clause: f.Clause, Message: f.Message, Hint: f.Hint,
+	}}
 }
 
 // DecodeRecorded puts together what the statement of a submission says and what
@@ -131,9 +141,7 @@ func DecodeRecorded(leaf int64, outcomeJSON, statement []byte) (Recorded, error)
 		out.Successes = append(out.Successes, Success{ID: ref.ID, Version: ref.Version, Seq: ref.Seq, Known: known})
 	}
 	for _, f := range o.Failures {
-		out.Failures = append(out.Failures, authorize.Failure{ID: f.ID, Version: f.Version, Err: &tocsin.Error{
-			Kind: tocsin.Kind(f.Kind), At: f.At, Clause: f.Clause, Message: f.Message, Hint: f.Hint,
-		}})
+		out.Failures = append(out.Failures, f.decode())
 	}
 	return out, nil
 }

@@ -87,6 +87,11 @@ type Writing interface {
 	// Insert adds a version at the next position, and marks its siblings. It
 	// returns the position and date_added in microseconds since 1970.
 	Insert(o *Incoming, siblings []Sibling) (seq, added int64, err error)
+	// Holding returns how many versions of an organization wait, those of this
+	// transaction included.
+	Holding(organization string) (int, error)
+	// Hold puts a version aside.
+	Hold(h Hold) error
 }
 
 // A Recording is one submission being written.
@@ -159,7 +164,10 @@ func (r *Recording) Write(w Writing) (out Recorded, record receipt.Record, outco
 		out.Successes = append(out.Successes, p.Success)
 		r.placed = append(r.placed, receipt.ObjectRef{ID: o.ID, Version: p.Version, SHA256: hex.EncodeToString(p.sum), Seq: p.Seq})
 	}
-	if record, err = receipt.NewRecord(r.statement(last, len(out.Failures))); err != nil {
+	if err := r.keep(w, &out); err != nil {
+		return Recorded{}, receipt.Record{}, nil, err
+	}
+	if record, err = receipt.NewRecord(r.statement(last, len(out.Pending), len(out.Failures))); err != nil {
 		return Recorded{}, receipt.Record{}, nil, err
 	}
 	outcome, err = encodeOutcome(out)
@@ -168,7 +176,7 @@ func (r *Recording) Write(w Writing) (out Recorded, record receipt.Record, outco
 
 // statement says what is to be proven of the submission later. It is not made
 // before the last object was added.
-func (r *Recording) statement(added int64, failed int) receipt.Submission {
+func (r *Recording) statement(added int64, held, failed int) receipt.Submission {
 	a := r.Admitted
 	s := receipt.Submission{
 		Hub: r.Hub, ID: a.ID(), Time: time.UnixMicro(max(added, time.Now().UnixMicro())),
@@ -176,7 +184,7 @@ func (r *Recording) statement(added int64, failed int) receipt.Submission {
 		Community: a.Target().Community, Collection: a.Target().Collection, Purpose: a.Who().Purpose,
 		RulesHash: a.Rules(), Removed: map[string]int{},
 		Recipients: a.Target().Recipients, Restrictions: []string{}, Default: a.Target().Default.String(),
-		Objects: r.placed, Failed: failed,
+		Objects: r.placed, Held: held, Failed: failed,
 	}
 	if len(s.Recipients) == 0 {
 		s.Recipients = []string{"community:" + s.Community}

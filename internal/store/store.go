@@ -30,6 +30,7 @@ type Keeper interface {
 
 // A Recorder stores objects and logs that it did, in one transaction.
 type Recorder interface {
+	Holds
 	// Record stores what was admitted. When it returns without an error, the
 	// objects, the ledger's leaf and a checkpoint over it are durable.
 	Record(ctx context.Context, a authorize.Admitted) (Recorded, error)
@@ -38,6 +39,17 @@ type Recorder interface {
 	Withdraw(ctx context.Context, w Withdrawal) (int, error)
 	// Disclose logs that ranges of the order were read, one leaf for each.
 	Disclose(ctx context.Context, reads []receipt.Disclosure) error
+}
+
+// Holds are object versions that were taken and wait in quarantine. [Recorder]
+// makes them; nobody sees them in the one order before they have been submitted
+// anew.
+type Holds interface {
+	// Due returns holds whose time has come, those that wait longest first.
+	Due(ctx context.Context, now time.Time, most int) ([]Hold, error)
+	// Settle ends a hold and erases its content. A hold that has ended stays as
+	// it is.
+	Settle(ctx context.Context, number int64, s Settlement) error
 }
 
 // A Reader reads objects in the one order.
@@ -135,6 +147,7 @@ type Recorded struct {
 	Collection   string
 	Requested    time.Time
 	Successes    []Success
+	Pending      []Pending
 	Failures     []authorize.Failure
 	First, Last  int64 // the range of the order that it took; zeros when nothing new was stored
 	Leaf         int64 // its record in the ledger
@@ -146,6 +159,13 @@ type Success struct {
 	Version string // as TAXII names it: modified, created, or date_added
 	Seq     int64
 	Known   bool // was there before, with the same content
+}
+
+// Pending is one object version that waits in quarantine.
+type Pending struct {
+	ID      string
+	Version string
+	Due     time.Time // when it is looked at again
 }
 
 // A Withdrawal says what is to be deleted, and by whom. The caller has checked

@@ -449,8 +449,7 @@ func TestWhatIsNotTheSubmittersIsAFailureInTheStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, object := range map[string]string{
-		"another's name":   hubtest.Indicator(1, 1, `"created_by_ref":"`+who.Organization.Identity+`"`),
-		"in the year 2099": strings.Replace(hubtest.Indicator(1, 1), `"modified":"2026`, `"modified":"2099`, 1),
+		"another's name": hubtest.Indicator(1, 1, `"created_by_ref":"`+who.Organization.Identity+`"`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := s.do(t, hubtest.Writer, "POST", objectsPath, hubtest.Envelope(object))
@@ -461,6 +460,34 @@ func TestWhatIsNotTheSubmittersIsAFailureInTheStatus(t *testing.T) {
 				t.Errorf("%d objects are stored, want none", len(got.Objects))
 			}
 		})
+	}
+}
+
+// STIX 2.1 §3.6: a version of the year 2099 would hide every later one, so it
+// waits, and nobody can tell that it is there.
+func TestAVersionOfTheFutureIsPending(t *testing.T) {
+	s := serve(t, 0)
+	late := strings.Replace(hubtest.Indicator(1, 1), `"modified":"2026`, `"modified":"2099`, 1)
+	w := s.do(t, hubtest.Writer, "POST", objectsPath, hubtest.Envelope(late, hubtest.Indicator(2, 1)))
+	status := read[statusResource](t, w)
+	if w.Code != 202 || status.Status != "pending" || status.TotalCount != 2 || status.SuccessCount != 1 || status.PendingCount != 1 ||
+		len(status.Pendings) != 1 || !strings.Contains(late, status.Pendings[0].ID) {
+		t.Fatalf("POST = %d %+v, want one pending", w.Code, status)
+	}
+	if again := get[statusResource](t, s, hubtest.Writer, "/finance/status/"+status.ID+"/"); again.Status != "pending" || again.PendingCount != 1 {
+		t.Errorf("status = %+v, want one pending", again)
+	}
+	for _, who := range []string{hubtest.Writer, hubtest.Curator, hubtest.Reader} {
+		if got := get[envelope](t, s, who, objectsPath); len(got.Objects) != 1 {
+			t.Errorf("%s sees %d objects, want 1", who, len(got.Objects))
+		}
+		if w := s.do(t, who, "GET", objectsPath+status.Pendings[0].ID+"/", ""); w.Code != 404 {
+			t.Errorf("GET of the object that waits as %s = %d, want 404", who, w.Code)
+		}
+	}
+	// The right version is not in its way.
+	if now := read[statusResource](t, s.do(t, hubtest.Writer, "POST", objectsPath, hubtest.Envelope(hubtest.Indicator(1, 1)))); now.SuccessCount != 1 {
+		t.Errorf("the version of today = %+v, want a success", now)
 	}
 }
 

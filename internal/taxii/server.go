@@ -119,8 +119,9 @@ func (s *Server) find(r *http.Request, who tocsin.Member) (member.Collection, er
 	return c, nil
 }
 
-// statusResource is TAXII 2.1 §4.3.1. The journey of a submission ends before
-// it is answered, so nothing is ever pending.
+// statusResource is TAXII 2.1 §4.3.1. The journey of a submission ends before it
+// is answered, but for versions that lie in the future: those are pending until
+// their time has come.
 type statusResource struct {
 	ID               string         `json:"id"`
 	Status           string         `json:"status"`
@@ -131,6 +132,7 @@ type statusResource struct {
 	FailureCount     int            `json:"failure_count"`
 	Failures         []statusDetail `json:"failures,omitempty"`
 	PendingCount     int            `json:"pending_count"`
+	Pendings         []statusDetail `json:"pendings,omitempty"`
 }
 
 // statusDetail is TAXII 2.1 §4.3.1: one object of a submission. The id of an
@@ -144,7 +146,11 @@ type statusDetail struct {
 func statusFor(made prove.Submission) statusResource {
 	status := statusResource{
 		ID: made.ID, Status: "complete", RequestTimestamp: made.Requested.UTC().Format(view.Microseconds),
-		TotalCount: len(made.Successes) + len(made.Failures), SuccessCount: len(made.Successes), FailureCount: len(made.Failures),
+		TotalCount:   len(made.Successes) + len(made.Failures) + len(made.Pending),
+		SuccessCount: len(made.Successes), FailureCount: len(made.Failures), PendingCount: len(made.Pending),
+	}
+	if len(made.Pending) > 0 {
+		status.Status = "pending"
 	}
 	for _, ok := range made.Successes {
 		detail := statusDetail{ID: ok.ID, Version: ok.Version}
@@ -155,6 +161,11 @@ func statusFor(made prove.Submission) statusResource {
 	}
 	for _, failed := range made.Failures {
 		status.Failures = append(status.Failures, statusDetail{ID: failed.ID, Version: failed.Version, Message: failed.Err.Error()})
+	}
+	for _, held := range made.Pending {
+		status.Pendings = append(status.Pendings, statusDetail{
+			ID: held.ID, Version: held.Version, Message: "the version lies in the future; it waits until " + dateAdded(held.Due),
+		})
 	}
 	return status
 }

@@ -34,6 +34,11 @@ func (s *Store) Submission(ctx context.Context, id string) (out store.Recorded, 
 	case !found:
 		return store.Recorded{}, store.NoSubmission()
 	}
+	holds, err := s.holds(ctx, "SELECT hold, doc, NULL FROM held WHERE submission = ? ORDER BY hold", store.IDHash(id))
+	if err != nil {
+		return store.Recorded{}, err
+	}
+	out.Merge(holds)
 	return out, nil
 }
 

@@ -47,6 +47,8 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		"OnlyTheSharerSharesVersions":          ownership,
 		"VersionsAreSortedAndMarkedAsSiblings": versions,
 		"AnotherAudienceIsServedToo":           audiences,
+		"VersionsOfTheFutureWait":              future,
+		"TooManyVersionsOfTheFuture":           crowd,
 		"LabelsAreShared":                      labels,
 		"WithdrawnObjectsLeaveTombstones":      tombstones,
 		"SightingsAreFoundInTheirCommunity":    sightings,
