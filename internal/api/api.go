@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"tocsin"
@@ -68,7 +69,7 @@ type Prover interface {
 	DisclosureReceipt(ctx context.Context, who tocsin.Member, leaf int64) (receipt.Proof, error)
 }
 
-// Options are what a server is made of. All fields are required.
+// Options are what a server is made of. Zero limits mean the defaults; all else is required.
 type Options struct {
 	Authenticator receive.Authenticator
 	Directory     Directory
@@ -80,6 +81,9 @@ type Options struct {
 	Intake        *receive.Intake
 	URL           *url.URL // how others reach the hub: scheme and host
 	Log           *slog.Logger
+
+	Streams         int // the most that are open at the same time; 10,000
+	StreamsPerToken int // of those, for one token; 5,000
 }
 
 // A Server answers requests below /api/v1/. It is safe for concurrent use.
@@ -87,11 +91,13 @@ type Server struct {
 	Options
 
 	handler http.Handler
+	crowd   *crowd
+	pieces  sync.Pool // see events
 }
 
 // New returns a server.
 func New(o Options) *Server {
-	s := &Server{Options: o}
+	s := &Server{Options: o, crowd: newCrowd(o.Streams, o.StreamsPerToken)}
 	desk := &receive.Desk{Authenticator: o.Authenticator, Log: o.Log, Refuse: refuse}
 	s.handler = desk.Handler(s.routes())
 	return s

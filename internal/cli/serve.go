@@ -49,6 +49,8 @@ order: requests are finished, streams closed, what is pending written.`,
 	f.StringVar(&o.TLSKey, "tls-key", "", "PEM file with its private key")
 	f.StringVar(&o.URL, "url", "", "how others reach the hub, when that is not the address")
 	f.IntVar(&o.MaxPage, "max-page", 0, "the most objects in a page (1,000)")
+	f.IntVar(&o.Streams, "max-streams", 0, "the most event streams open at the same time (10,000)")
+	f.IntVar(&o.StreamsPerToken, "max-streams-per-token", 0, "of those, the most of one token (5,000)")
 	f.StringVar(&tokenFile, "operator-token-file", "", "file to write the first operator token to, instead of showing it")
 	f.StringVar(&logFormat, "log-format", "text", "text or json, on standard error")
 	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")

@@ -27,13 +27,29 @@ type reads struct {
 	to Discloser
 
 	mu      sync.Mutex
-	pending map[readKey]*receipt.Disclosure
+	pending disclosures
+
+	turn chan struct{} // holds one while reads that are waited for are written
+	next *gathering    // of those that wait for the write after it; nil: nobody waits
 }
+
+// disclosures are reads by who reads what for which purpose.
+type disclosures map[readKey]*receipt.Disclosure
+
+// A gathering is one write of reads that somebody waits for.
+type gathering struct {
+	reads disclosures
+	done  chan struct{} // closed when they are durable, or err says why not
+	err   error
+}
+
+// writeTime bounds one write of reads that somebody waits for.
+const writeTime = 30 * time.Second
 
 type readKey struct{ organization, user, token, purpose, collection string }
 
 func newReads(to Discloser) *reads {
-	return &reads{to: to, pending: map[readKey]*receipt.Disclosure{}}
+	return &reads{to: to, pending: disclosures{}, turn: make(chan struct{}, 1)}
 }
 
 // disclose records that a member is about to be given objects. For an
@@ -48,14 +64,47 @@ func (f *Feed) disclose(ctx context.Context, who tocsin.Member, c member.Collect
 		User: who.User, Purpose: who.Purpose, Community: c.Community, Collection: c.ID, Objects: len(objects),
 	}
 	d.From, d.To = span(objects)
+	key := readKey{who.Organization.Name, who.User, who.Token, who.Purpose, c.ID}
 	if who.Organization.Institutional() {
-		if err := f.reads.to.Disclose(ctx, []receipt.Disclosure{d}); err != nil {
-			return fmt.Errorf("disclose: %w", err)
-		}
-		return nil
+		return f.reads.wait(ctx, key, d)
 	}
-	if f.reads.add(readKey{who.Organization.Name, who.User, who.Token, who.Purpose, c.ID}, d) >= mostPending {
+	if f.reads.add(key, d) >= mostPending {
 		return f.reads.flush(ctx)
+	}
+	return nil
+}
+
+// wait writes a read to the ledger and returns when it is durable. All that
+// come while one write is under way share the next: thousands of subscribers
+// of an institution cost two writes for an object, not thousands.
+func (r *reads) wait(ctx context.Context, key readKey, d receipt.Disclosure) error {
+	r.mu.Lock()
+	g := r.next
+	first := g == nil
+	if first {
+		g = &gathering{reads: disclosures{}, done: make(chan struct{})}
+		r.next = g
+	}
+	g.reads.add(key, d)
+	r.mu.Unlock()
+	if first { // who came first writes for all, even when nobody waits for the first any more
+		r.turn <- struct{}{}
+		r.mu.Lock()
+		r.next = nil
+		r.mu.Unlock()
+		write, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
+		g.err = r.to.Disclose(write, g.reads.list())
+		cancel()
+		<-r.turn
+		close(g.done)
+	}
+	select {
+	case <-g.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if g.err != nil {
+		return fmt.Errorf("disclose: %w", g.err)
 	}
 	return nil
 }
@@ -69,39 +118,43 @@ func span(objects []view.Object) (from, to int64) {
 	return from, to
 }
 
+// add joins a read to what the same reader has read of the same collection.
+func (all disclosures) add(key readKey, d receipt.Disclosure) {
+	if p, ok := all[key]; ok {
+		p.From, p.To, p.Objects = min(p.From, d.From), max(p.To, d.To), p.Objects+d.Objects
+		return
+	}
+	all[key] = &d
+}
+
+func (all disclosures) list() []receipt.Disclosure {
+	list := make([]receipt.Disclosure, 0, len(all))
+	for _, d := range all {
+		list = append(list, *d)
+	}
+	return list
+}
+
 func (r *reads) add(key readKey, d receipt.Disclosure) (pending int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p, ok := r.pending[key]; ok {
-		p.From, p.To = min(p.From, d.From), max(p.To, d.To)
-		p.Objects += d.Objects
-	} else {
-		r.pending[key] = &d
-	}
+	r.pending.add(key, d)
 	return len(r.pending)
 }
 
 func (r *reads) flush(ctx context.Context) error {
 	r.mu.Lock()
 	pending := r.pending
-	r.pending = map[readKey]*receipt.Disclosure{}
+	r.pending = disclosures{}
 	r.mu.Unlock()
 	if len(pending) == 0 {
 		return nil
 	}
-	batch := make([]receipt.Disclosure, 0, len(pending))
-	for _, d := range pending {
-		batch = append(batch, *d)
-	}
-	if err := r.to.Disclose(ctx, batch); err != nil {
+	if err := r.to.Disclose(ctx, pending.list()); err != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for key, d := range pending { // nothing read goes unlogged: try again with the next
-			if newer, ok := r.pending[key]; ok {
-				newer.From, newer.To, newer.Objects = min(newer.From, d.From), max(newer.To, d.To), newer.Objects+d.Objects
-				continue
-			}
-			r.pending[key] = d
+			r.pending.add(key, *d)
 		}
 		return fmt.Errorf("disclose: %w", err)
 	}

@@ -37,11 +37,12 @@ type Feed struct {
 	policy    *authorize.Policy
 	directory Directory
 	reads     *reads
+	heads     *heads
 }
 
 // New returns a feed over a store. Whoever makes it runs [Feed.Run] as well.
 func New(s store.Reader, d Discloser, policy *authorize.Policy, directory Directory) *Feed {
-	return &Feed{store: s, policy: policy, directory: directory, reads: newReads(d)}
+	return &Feed{store: s, policy: policy, directory: directory, reads: newReads(d), heads: newHeads(s)}
 }
 
 // Which says which versions of an object a query is about (TAXII 2.1 §3.4.1,

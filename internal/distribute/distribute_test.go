@@ -26,6 +26,7 @@ import (
 type memory struct {
 	mu       sync.Mutex
 	rows     []view.Sealed
+	last     int64 // position
 	changed  chan struct{}
 	scans    int
 	rewrites uint64
@@ -50,7 +51,8 @@ func (m *memory) add(l *authorize.Label, id, version string) view.Sealed {
 			m.rows[i] = view.Seal(meta, raw(id, r.Version))
 		}
 	}
-	seq := int64(len(m.rows) + 1)
+	m.last++
+	seq := m.last
 	s := view.Seal(view.Meta{
 		Seq: seq, ID: id, Type: "indicator", Version: version, Modified: at, Added: time.Unix(1_700_000_000, seq*1000),
 		Collection: collectionID, Label: l, Siblings: siblings,
@@ -82,7 +84,7 @@ func (m *memory) Scan(_ context.Context, s store.Scan) (store.Scanned, error) {
 		out.Rows = append(out.Rows, r)
 		out.Next = r.Seq
 	}
-	out.Next = int64(len(m.rows))
+	out.Next = m.last
 	return out, nil
 }
 
@@ -116,7 +118,7 @@ func (m *memory) Sightings(context.Context, string, string) ([]view.Sealed, erro
 func (m *memory) Head(string) (int64, <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return int64(len(m.rows)), m.changed
+	return m.last, m.changed
 }
 
 func (m *memory) Rewrites(string, int64, int64) uint64 {

@@ -14,18 +14,21 @@ import (
 	"time"
 
 	"tocsin"
+	"tocsin/internal/receive"
 )
 
 // Options say how to run a hub. Everything but Data may be left zero.
 type Options struct {
-	Data    string // folder for everything the hub keeps; made when it is not there
-	Listen  string // address to listen on; 127.0.0.1:8080
-	TLSCert string // PEM file; required, with TLSKey, on any address but loopback
-	TLSKey  string
-	URL     string        // how others reach the hub; from the address when empty
-	MaxPage int           // the most objects in a page; 1,000, at most 5,000
-	Log     *slog.Logger  // where events go; nowhere when nil
-	Ready   func(Started) // called once, when the hub answers
+	Data            string // folder for everything the hub keeps; made when it is not there
+	Listen          string // address to listen on; 127.0.0.1:8080
+	TLSCert         string // PEM file; required, with TLSKey, on any address but loopback
+	TLSKey          string
+	URL             string        // how others reach the hub; from the address when empty
+	MaxPage         int           // the most objects in a page; 1,000, at most 5,000
+	Streams         int           // the most streams that are open at the same time; 10,000
+	StreamsPerToken int           // of those, the most of one token; 5,000
+	Log             *slog.Logger  // where events go; nowhere when nil
+	Ready           func(Started) // called once, when the hub answers
 }
 
 // Started tells what a hub is when it answers.
@@ -92,6 +95,7 @@ func (h *hub) serve(ctx context.Context, o Options, listener net.Listener, confi
 		MaxHeaderBytes:    headerBytes,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return background },
+		ConnContext:       receive.ConnContext,
 	}
 	ended := make(chan error, 1)
 	running.Go(func() {

@@ -3,6 +3,7 @@ package view
 
 import (
 	"log/slog"
+	"sync"
 	"time"
 
 	"tocsin/internal/authorize"
@@ -13,7 +14,8 @@ import (
 type Sealed struct {
 	Meta
 
-	raw []byte
+	raw  []byte
+	made *made
 }
 
 // Meta is what the store knows of an object version besides its content. It
@@ -34,6 +36,25 @@ type Meta struct {
 // Seal wraps what a store has read. raw is nil when only metadata was asked for.
 func Seal(m Meta, raw []byte) Sealed { return Sealed{Meta: m, raw: raw} }
 
+// made is what was made of a copy that many readers are given.
+type made struct {
+	once sync.Once
+	text []byte
+}
+
+// Shared returns the same object, to be rendered for many readers: what
+// [Object.Once] makes of it is made once for all of them.
+func (s Sealed) Shared() Sealed {
+	s.made = &made{}
+	return s
+}
+
+// Size returns about how much memory the object takes, in bytes, without what
+// is made of it.
+func (s Sealed) Size() int { return len(s.raw) + sizeOfMeta + len(s.ID) + len(s.Version) }
+
+const sizeOfMeta = 256
+
 // LogValue keeps submitted content out of logs.
 func (s Sealed) LogValue() slog.Value { return slog.Int64Value(s.Seq) }
 
@@ -43,17 +64,31 @@ func (s Sealed) Render(r *authorize.Reader) (Object, bool) {
 	if r == nil || !r.MaySee(s.Label) {
 		return Object{}, false
 	}
-	return Object{meta: s.Meta, raw: s.raw}, true
+	// A copy that differs from what is stored must not take over s.made: it is
+	// for those who are given these bytes.
+	return Object{meta: s.Meta, raw: s.raw, made: s.made}, true
 }
 
 // An Object is what one reader may see of an object. Only Render makes one.
 type Object struct {
 	meta Meta
 	raw  []byte
+	made *made
 }
 
 // Raw returns the bytes to hand out: those that the producer sent.
 func (o Object) Raw() []byte { return o.raw }
+
+// Once returns what f makes of the object. Of an object that is shared
+// ([Sealed.Shared]) it is made once, for all readers who are given the same
+// copy, so f must depend on nothing else, and the result must not be changed.
+func (o Object) Once(f func(Object) []byte) []byte {
+	if o.made == nil {
+		return f(o)
+	}
+	o.made.once.Do(func() { o.made.text = f(o) })
+	return o.made.text
+}
 
 // Seq returns the position in the one order.
 func (o Object) Seq() int64 { return o.meta.Seq }

@@ -94,12 +94,12 @@ type Store struct {
 
 	rewrites store.RewriteCounts
 
-	mu          sync.RWMutex          // guards what follows
-	head        int64                 // last position that is taken
-	added       int64                 // its date_added, microseconds since 1970
-	collections map[string]collection // by name
-	names       map[int64]string      // of collections
-	later       chan struct{}         // closed when head grows
+	mu          sync.RWMutex             // guards what follows
+	head        int64                    // last position that is taken
+	added       int64                    // its date_added, microseconds since 1970
+	collections map[string]collection    // by name
+	names       map[int64]string         // of collections
+	later       map[string]chan struct{} // closed when a collection grows, or the hub (""); only those that somebody waits for
 	labels      map[int64]*authorize.Label
 }
 
@@ -125,7 +125,7 @@ func Open(ctx context.Context, dir string, signer *ledger.Signer, o Options) (_ 
 	s := &Store{
 		options: o, signer: signer,
 		jobs: make(chan *job, o.Queue), quit: make(chan struct{}), stopped: make(chan struct{}), broken: make(chan struct{}),
-		collections: map[string]collection{}, names: map[int64]string{}, labels: map[int64]*authorize.Label{}, later: make(chan struct{}),
+		collections: map[string]collection{}, names: map[int64]string{}, labels: map[int64]*authorize.Label{}, later: map[string]chan struct{}{},
 	}
 	if s.lock, err = lockFolder(dir); err != nil {
 		return nil, err
@@ -317,14 +317,37 @@ func (s *Store) fail(cause error) {
 }
 
 // Head returns the last position that is taken in a collection, "" for the
-// whole hub, and a channel that is closed when there is a later one anywhere.
+// whole hub, and a channel that is closed when there is a later one: whoever
+// waits for another collection is not woken.
 func (s *Store) Head(name string) (int64, <-chan struct{}) {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if name == "" {
-		return s.head, s.later
+	head, later := s.headOf(name), s.later[name]
+	s.mu.RUnlock()
+	if later != nil {
+		return head, later
 	}
-	return s.collections[name].head, s.later
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.later[name] == nil {
+		s.later[name] = make(chan struct{})
+	}
+	return s.headOf(name), s.later[name]
+}
+
+// headOf returns a head. Only with s.mu.
+func (s *Store) headOf(name string) int64 {
+	if name == "" {
+		return s.head
+	}
+	return s.collections[name].head
+}
+
+// wake wakes who waits for a collection. Only with s.mu.
+func (s *Store) wake(name string) {
+	if later := s.later[name]; later != nil {
+		close(later)
+		s.later[name] = make(chan struct{})
+	}
 }
 
 // publish tells readers what has been committed.
@@ -339,12 +362,18 @@ func (s *Store) publish(b *batch) {
 		s.rewrites.Count(p.collection, p.seq)
 	}
 	for _, p := range b.placed {
-		name := s.names[p.collection]
-		s.collections[name] = collection{p.collection, p.seq}
+		s.collections[s.names[p.collection]] = collection{p.collection, p.seq}
 	}
-	if b.seq > s.head {
-		s.head, s.added = b.seq, b.added
-		close(s.later)
-		s.later = make(chan struct{})
+	if b.seq == s.head {
+		return
 	}
+	s.head, s.added = b.seq, b.added
+	woken := map[int64]bool{}
+	for _, p := range b.placed { // after all heads have grown, and each once
+		if !woken[p.collection] {
+			woken[p.collection] = true
+			s.wake(s.names[p.collection])
+		}
+	}
+	s.wake("")
 }

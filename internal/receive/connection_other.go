@@ -1,0 +1,7 @@
+//go:build !linux
+
+package receive
+
+import "net"
+
+func limitUnsent(*net.TCPConn) {}
