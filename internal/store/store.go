@@ -71,8 +71,9 @@ type Reader interface {
 // nothing new costs the database nothing.
 type Watch interface {
 	// Head returns the last position that is taken in a collection ("" for the
-	// whole hub) and a channel that is closed when there is a later one
-	// anywhere in the hub.
+	// whole hub) and a channel that is closed when there is a later one there.
+	// It may also be closed for less, so whoever waits looks again; but waking
+	// thousands for another collection's news is a waste.
 	Head(collection string) (int64, <-chan struct{})
 	// Rewrites returns a number that is another one after something has changed
 	// of what the order holds at the positions from..to of a collection, both
