@@ -71,7 +71,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who tocsin.Membe
 	if r.Method == http.MethodHead { // it would last for ever and say nothing
 		return nil
 	}
-	greeting := fmt.Appendf(nil, ": tocsin\nretry: %d\n\n", (comeBack + rand.N(comeBack)).Milliseconds()) //nolint:gosec // spreads load, hides nothing
+	greeting := fmt.Appendf(nil, ": tocsin\nretry: %d\n\n", (comeBack + rand.N(comeBack)).Milliseconds())
 	if err := e.write(greeting); err != nil {
 		return err
 	}

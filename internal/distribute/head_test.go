@@ -287,11 +287,11 @@ func TestACrowdOfAnInstitutionWritesTheLedgerTogether(t *testing.T) {
 		synctest.Wait()
 		ledger.add(shared(), id(1), v1)
 		time.Sleep(time.Second)
+		cancel()
+		crowd.Wait()
 		if len(given) != 1000 || ledger.writes > 2 || len(ledger.disclosed()) != 1000 {
 			t.Errorf("%d were given it with %d writes of %d disclosures, want 1,000 with at most 2", len(given), ledger.writes, len(ledger.disclosed()))
 		}
-		cancel()
-		crowd.Wait()
 	})
 }
 
