@@ -115,34 +115,3 @@ func TestManySelectorsOfALargeObject(t *testing.T) {
 		t.Errorf("Validate(120,000 selectors) = %v, want nothing", got)
 	}
 }
-
-func FuzzSelect(f *testing.F) {
-	for _, selector := range []string{"labels.[0]", "external_references.[0].source_name", "a..b", "[0]", "labels.[01]", "ä"} {
-		f.Add(selector)
-	}
-	v, err := stix.Parse([]byte(heartbleed), stix.Limits{})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, selector string) {
-		steps, ok := stix.ParseSelector(selector)
-		var again []string
-		for _, s := range steps {
-			if s.Name == "" {
-				again = append(again, fmt.Sprintf("[%d]", s.Index))
-			} else {
-				again = append(again, s.Name)
-			}
-		}
-		if joined := strings.Join(again, "."); ok && joined != selector {
-			t.Errorf("ParseSelector(%q) = %v, want the steps of it", selector, steps)
-		}
-		for _, selected := range stix.Select(v, selector) {
-			// Names have nothing that a pointer escapes, indexes lose brackets.
-			want := "/" + strings.NewReplacer(".", "/", "[", "", "]", "").Replace(selector)
-			if got := selected.Pointer(); got != want {
-				t.Errorf("Select(%q) is at %s, want %s", selector, got, want)
-			}
-		}
-	})
-}

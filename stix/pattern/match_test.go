@@ -159,7 +159,7 @@ func TestAgreesWithTheReferenceMatcher(t *testing.T) {
 				if got == "match" {
 					checkWitness(t, c.Pattern, bundles, ids)
 				}
-				if p, err := pattern.Parse(c.Pattern); err == nil {
+				if p, err := pattern.Parse(c.Pattern); err == nil && !hasNames(p) {
 					if normal, _ := verdict(t, p.Normal(), bundles); normal != got {
 						t.Errorf("Match(%q) = %s, but %s before it was made normal", p.Normal(), normal, got)
 					}

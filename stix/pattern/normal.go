@@ -6,204 +6,37 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // Normal returns a text that is the same for all patterns that mean the same
-// as far as simple rules of rewriting tell: the order and repetition of
-// operands, grouping, spacing and comments, spellings of operators, constants
-// and paths, = against IN, OR inside brackets against OR between them, and
-// REPEATS against AND (STIX 2.1 §9.5.1) make no difference. It is for
-// comparing, and can be longer than [Parse] allows.
+// as far as rules of rewriting tell. It makes no difference in which order and
+// how often operands stand, how they are grouped, spaced, commented and
+// spelled, whether a choice stands inside of brackets or between them, and
+// whether = or IN, REPEATS or AND say it (STIX 2.1 §9.5.1). Choices are
+// multiplied out, as in [a AND (b OR c)], and those that another one includes
+// are left out, as the second in [a] OR ([a] AND [b]), unless there are more
+// than 32 to write. What the standard itself says to be one value is one:
+// addresses with and without a suffix for the whole of it, and networks whatever
+// the bits beyond it (§6.4, §6.5), for types and properties that have them, and
+// names in the registry of Windows in either letter case (§6.17).
+//
+// It is for comparing, not for matching: = compares text, and so finds fewer
+// spellings than Normal recognizes. It can be longer than [Parse] allows.
 func (p *Pattern) Normal() string {
-	return p.normalExpr(&p.root).String()
+	// An invalid constant makes all of the pattern match nothing (STIX 2.1
+	// §9.4), wherever it stands: it must not be left out.
+	n := normalizer{p: p, whole: p.brokenConstant()}
+	return n.scope(n.expr(&p.root)).String()
 }
 
-// A normalTest is a comparison expression in normal form.
-type normalTest struct {
-	join join
-	text string // of a leaf that is not a set of values
-	kids []normalTest
-
-	// Of a leaf that is = or IN: what it compares, and with which values.
-	// Leaves that compare the same thing with the same class of values can be
-	// one under OR.
-	path   string
-	class  LiteralKind
-	values []string
+// A normalizer makes the normal form of one pattern.
+type normalizer struct {
+	p     *Pattern
+	whole bool // nothing may be left out
 }
 
-func (p *Pattern) normalTest(t *test) normalTest {
-	if t.join == leaf {
-		return p.atoms[t.atom].normal()
-	}
-	var kids []normalTest
-	for i := range t.kids {
-		kids = append(kids, p.normalTest(&t.kids[i]))
-	}
-	return joinTests(t.join, kids)
-}
-
-// joinTests puts operands in order: flat, each once, sets of values united.
-func joinTests(j join, operands []normalTest) normalTest {
-	var kids []normalTest
-	for _, k := range operands {
-		if k.join == j {
-			kids = append(kids, k.kids...)
-		} else {
-			kids = append(kids, k)
-		}
-	}
-	if j == joinOr {
-		kids = unite(kids)
-	}
-	kids = inOrder(kids, normalTest.String, true)
-	if len(kids) == 1 {
-		return kids[0]
-	}
-	return normalTest{join: j, kids: kids}
-}
-
-// inOrder sorts by the printed form, which is made once for each, and keeps
-// one of each if asked to.
-func inOrder[T any](list []T, text func(T) string, once bool) []T {
-	type printed struct {
-		item T
-		text string
-	}
-	sorted := make([]printed, 0, len(list))
-	for _, item := range list {
-		sorted = append(sorted, printed{item, text(item)})
-	}
-	slices.SortStableFunc(sorted, func(a, b printed) int { return strings.Compare(a.text, b.text) })
-	if once {
-		sorted = slices.CompactFunc(sorted, func(a, b printed) bool { return a.text == b.text })
-	}
-	list = list[:0:0]
-	for _, p := range sorted {
-		list = append(list, p.item)
-	}
-	return list
-}
-
-// unite makes one leaf of all that compare one path with values of one class.
-func unite(kids []normalTest) []normalTest {
-	type key struct {
-		path  string
-		class LiteralKind
-	}
-	first := make(map[key]int)
-	var united []normalTest
-	for _, k := range kids {
-		if len(k.values) > 0 {
-			if i, ok := first[key{k.path, k.class}]; ok {
-				united[i].values = append(united[i].values, k.values...)
-				continue
-			}
-			first[key{k.path, k.class}] = len(united)
-			k.values = slices.Clone(k.values)
-		}
-		united = append(united, k)
-	}
-	for _, k := range united {
-		slices.Sort(k.values)
-	}
-	for i := range united {
-		united[i].values = slices.Compact(united[i].values)
-	}
-	return united
-}
-
-// String prints the test without parentheses around it.
-func (t normalTest) String() string {
-	switch {
-	case t.join != leaf:
-		texts := make([]string, len(t.kids))
-		for i, k := range t.kids {
-			texts[i] = k.String()
-			if k.join == joinOr {
-				texts[i] = "(" + texts[i] + ")" // under AND: OR is never under OR
-			}
-		}
-		return strings.Join(texts, t.join.String())
-	case len(t.values) == 1:
-		return t.path + " = " + t.values[0]
-	case len(t.values) > 1:
-		return t.path + " IN (" + strings.Join(t.values, ", ") + ")"
-	default:
-		return t.text
-	}
-}
-
-// normal returns a comparison with its operator and constants in one spelling.
-func (a *Atom) normal() normalTest {
-	path := a.ObjectType + ":" + a.Path
-	op, negated := a.Op, a.Negated
-	if negated && op == In && len(a.Values) == 1 {
-		op = Equal
-	}
-	if negated && (op == Equal || op == NotEqual) {
-		op, negated = Equal+NotEqual-op, false
-	}
-	var values []string
-	for _, l := range a.Values {
-		values = append(values, l.normal(op))
-	}
-	slices.Sort(values)
-	values = slices.Compact(values)
-	if !negated && len(values) > 0 && (op == Equal || op == In) {
-		return normalTest{path: path, class: class(a.Values[0].Kind), values: values}
-	}
-	not := ""
-	if negated {
-		not = "NOT "
-	}
-	if op == Exists {
-		return normalTest{text: not + "EXISTS " + path}
-	}
-	constant := strings.Join(values, ", ")
-	switch {
-	case op == In && len(values) == 1: // there were two of the same
-		return normalTest{text: path + " != " + constant}
-	case op == In:
-		constant = "(" + constant + ")"
-	}
-	return normalTest{text: path + " " + not + op.String() + " " + constant}
-}
-
-// normal returns a constant in one spelling for all that compare alike.
-func (l Literal) normal(op Op) string {
-	switch l.Kind {
-	case Float, Integer:
-		return normalNumber(l.number)
-	case Timestamp:
-		return normalTime(l)
-	case Binary:
-		l.Kind = Hex
-	case String:
-		if op == Like {
-			l.Value = norm.NFC.String(l.Value)
-		}
-		if n, ok := parseNetwork(l.Value); ok && (op == IsSubset || op == IsSuperset) {
-			l.Value = strings.TrimSuffix(n.String(), "/"+strconv.Itoa(n.Addr().BitLen()))
-		}
-	case Boolean, Hex:
-	}
-	return l.canonical()
-}
-
-func normalNumber(n float64) string {
-	return strconv.FormatFloat(n+0, 'f', -1, 64) // -0 + 0 is 0
-}
-
-// normalTime names a moment in one way; a day that is in no calendar is no
-// moment, and keeps its name.
-func normalTime(l Literal) string {
-	if !realTime(l) {
-		return l.canonical()
-	}
-	return "t'" + stamp(l.Time()) + "'"
+func (p *Pattern) brokenConstant() bool {
+	return slices.ContainsFunc(p.Problems(), func(e *SyntaxError) bool { return e.Kind != MixedTypes })
 }
 
 // A normalExpr is an observation expression in normal form.
@@ -223,19 +56,22 @@ type normalQualifier struct {
 	text  string  // of START … STOP
 }
 
-func (p *Pattern) normalExpr(e *expr) normalExpr {
+func (z *normalizer) expr(e *expr) normalExpr {
 	var n normalExpr
 	if e.join == leaf {
-		n.test = p.normalTest(&e.test)
+		n.test = z.test(&e.test)
 	} else {
 		var kids []normalExpr
 		for i := range e.kids {
-			kids = append(kids, p.normalExpr(&e.kids[i]))
+			kids = append(kids, z.expr(&e.kids[i]))
 		}
-		n = joinExprs(e.join, kids)
+		n = z.joinExprs(e.join, kids)
+	}
+	if len(e.quals) > 0 {
+		n = z.scope(n)
 	}
 	for _, q := range e.quals {
-		n = n.qualify(q)
+		n = z.qualify(n, q)
 	}
 	return n
 }
@@ -243,7 +79,7 @@ func (p *Pattern) normalExpr(e *expr) normalExpr {
 func (e normalExpr) bare() bool { return len(e.quals) == 0 && e.window.IsZero() }
 
 // joinExprs puts the operands of an observation operator in order.
-func joinExprs(j join, operands []normalExpr) normalExpr {
+func (z *normalizer) joinExprs(j join, operands []normalExpr) normalExpr {
 	var kids []normalExpr
 	for _, k := range operands {
 		if k.join == j && k.bare() {
@@ -254,10 +90,10 @@ func joinExprs(j join, operands []normalExpr) normalExpr {
 	}
 	switch j {
 	case joinOr:
-		kids = uniteLeaves(kids)
+		kids = z.uniteLeaves(kids)
 		kids = inOrder(kids, normalExpr.String, true)
 	case joinAnd:
-		kids = inOrder(countRepeats(kids), normalExpr.String, false)
+		kids = inOrder(z.countRepeats(kids), normalExpr.String, false)
 	case leaf, joinFollow:
 	}
 	if len(kids) == 1 {
@@ -268,7 +104,7 @@ func joinExprs(j join, operands []normalExpr) normalExpr {
 
 // uniteLeaves makes one of all brackets without qualifiers: [a] OR [b] needs
 // one observation, as [a OR b] does.
-func uniteLeaves(kids []normalExpr) []normalExpr {
+func (z *normalizer) uniteLeaves(kids []normalExpr) []normalExpr {
 	var tests []normalTest
 	var others []normalExpr
 	for _, k := range kids {
@@ -281,12 +117,12 @@ func uniteLeaves(kids []normalExpr) []normalExpr {
 	if len(tests) == 0 {
 		return others
 	}
-	return append(others, normalExpr{test: joinTests(joinOr, tests)})
+	return append(others, normalExpr{test: z.multiplied(joinTests(joinOr, tests))})
 }
 
 // countRepeats makes one of operands of AND that are the same but for REPEATS,
 // which is a shorthand for AND.
-func countRepeats(kids []normalExpr) []normalExpr {
+func (z *normalizer) countRepeats(kids []normalExpr) []normalExpr {
 	type counted struct {
 		expr  normalExpr
 		text  string
@@ -308,22 +144,22 @@ func countRepeats(kids []normalExpr) []normalExpr {
 		for ; i < len(sorted) && sorted[i].text == c.text; i++ {
 			times = min(times+sorted[i].times, most)
 		}
-		united = append(united, c.expr.repeat(times))
+		united = append(united, z.repeat(c.expr, times))
 	}
 	return united
 }
 
 // repeat returns the expression with REPEATS behind it.
-func (e normalExpr) repeat(times int64) normalExpr {
+func (z *normalizer) repeat(e normalExpr, times int64) normalExpr {
 	if times == 1 {
 		return e
 	}
 	if e.join == joinAnd && e.bare() {
 		var kids []normalExpr
 		for _, k := range e.kids {
-			kids = append(kids, k.repeat(times))
+			kids = append(kids, z.repeat(k, times))
 		}
-		return joinExprs(joinAnd, kids)
+		return z.joinExprs(joinAnd, kids)
 	}
 	quals := slices.Clone(e.quals)
 	if last := len(quals) - 1; last >= 0 && quals[last].kind == tokenRepeats {
@@ -338,10 +174,10 @@ func (e normalExpr) repeat(times int64) normalExpr {
 // qualify returns the expression with a qualifier behind it. START … STOP goes
 // before all others, since it says the same of each observation wherever it
 // stands.
-func (e normalExpr) qualify(q qualifier) normalExpr {
+func (z *normalizer) qualify(e normalExpr, q qualifier) normalExpr {
 	switch {
 	case q.kind == tokenRepeats:
-		return e.repeat(int64(q.value.number))
+		return z.repeat(e, int64(q.value.number))
 	case q.kind == tokenWithin:
 		if e.single() {
 			return e

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -469,7 +470,7 @@ func checkNormal(t *testing.T, p *pattern.Pattern, seen []pattern.Observation) {
 		t.Errorf("Normal(%q) = %q, want what it was made from", normal.Text(), got)
 	}
 	m, err := p.Compile()
-	if err != nil {
+	if err != nil || hasNames(p) {
 		return
 	}
 	n, err := normal.Compile()
@@ -483,4 +484,13 @@ func checkNormal(t *testing.T, p *pattern.Pattern, seen []pattern.Observation) {
 	if got, err := n.Match(seen); err == nil && got.Matched != want.Matched {
 		t.Errorf("Match(%q) = %v, but Match(%q) = %v", normal.Text(), got, p.Text(), want)
 	}
+}
+
+// hasNames reports whether a pattern asks for what can be spelled in several
+// ways, of which Normal makes one and = compares the text.
+func hasNames(p *pattern.Pattern) bool {
+	return slices.ContainsFunc(p.Atoms(), func(a pattern.Atom) bool {
+		return (a.Op == pattern.Equal || a.Op == pattern.NotEqual || a.Op == pattern.In) &&
+			(a.ObjectType == "ipv4-addr" || a.ObjectType == "ipv6-addr" || a.ObjectType == "windows-registry-key")
+	})
 }
