@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -151,7 +152,8 @@ func (in *input) pieces(ctx context.Context) iter.Seq2[piece, error] {
 const maxLine = 64 << 20
 
 // lines answers every line of standard input with one line of standard output,
-// in order, for --jsonl.
+// in order, for --jsonl: empty, broken and overlong lines as well, so that the
+// answers can be counted off against the questions.
 func (a *app) lines(ctx context.Context, answer func(line []byte) any) (err error) {
 	out := bufio.NewWriterSize(a.Stdout, 64<<10)
 	defer func() {
@@ -159,23 +161,38 @@ func (a *app) lines(ctx context.Context, answer func(line []byte) any) (err erro
 			err = fmt.Errorf("write: %w", lost)
 		}
 	}()
-	in := bufio.NewScanner(&flushing{a.Stdin, out})
-	in.Buffer(make([]byte, 0, 1<<20), maxLine)
-	for in.Scan() {
-		if err := ctx.Err(); err != nil {
-			return err //nolint:wrapcheck // told apart by the caller
+	in := bufio.NewReaderSize(&flushing{a.Stdin, out}, 1<<20)
+	for {
+		line, err := readLine(in)
+		if ctx.Err() != nil {
+			return ctx.Err() //nolint:wrapcheck // told apart by the caller
 		}
-		if len(in.Bytes()) == 0 {
-			continue
+		if err != nil && !errors.Is(err, io.EOF) {
+			return &failure{code: ExitFault, what: "standard input cannot be read", err: err}
 		}
-		if err := writeLine(out, answer(in.Bytes())); err != nil {
+		if err != nil && len(line) == 0 {
+			return nil
+		}
+		if err := writeLine(out, answer(bytes.TrimRight(line, "\r\n"))); err != nil {
 			return err
 		}
 	}
-	if err := in.Err(); err != nil {
-		return &failure{code: ExitFault, what: "standard input cannot be read", err: err}
+}
+
+// readLine returns the next line with its end, good until the next call; the
+// last may have none, and then comes [io.EOF]. Of a line that is too long, as
+// much is returned as it takes for [stix.Parse] to say so.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	line, err := in.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return line, err //nolint:wrapcheck // a reader's errors are its own
 	}
-	return nil
+	var long []byte
+	for errors.Is(err, bufio.ErrBufferFull) {
+		long = append(long, line[:min(len(line), maxLine+1-len(long))]...)
+		line, err = in.ReadSlice('\n')
+	}
+	return append(long, line[:min(len(line), maxLine+1-len(long))]...), err //nolint:wrapcheck // a reader's errors are its own
 }
 
 // flushing writes out what was answered before it reads on: whoever asks may

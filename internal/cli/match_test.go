@@ -226,10 +226,10 @@ func TestMatchSaysWhyThereIsNoAnswer(t *testing.T) {
 			}
 		})
 	}
-	in := "{\n\n" + ask("[a:b = 1]", "[]") + "\n\xff\n"
+	in := "{\n\n" + ask("[a:b = 1]", "[]") + "\n\xff"
 	code, out, _ := call{stdin: in}.run(t, "match", "--jsonl")
-	if want := 3; code != ExitDone || strings.Count(out, "\n") != want || !strings.Contains(out, "\n{\"match\":false,\"observed_ids\":[]}\n") {
-		t.Errorf("match --jsonl = %d, want 0 and %d answers, the second false\n%s", code, want, out)
+	if want := 4; code != ExitDone || strings.Count(out, "\n") != want || !strings.Contains(out, "\n{\"match\":false,\"observed_ids\":[]}\n") {
+		t.Errorf("match --jsonl = %d, want 0 and %d answers, the third false\n%s", code, want, out)
 	}
 }
 

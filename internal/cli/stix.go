@@ -22,12 +22,15 @@ func (a *app) stix() *cobra.Command {
 
 // An identified says which id an object ought to have, as programs read it.
 type identified struct {
-	File  string  `json:"file,omitempty"`
-	Line  int     `json:"line,omitempty"` // from 1
-	Type  string  `json:"type,omitempty"`
-	ID    *string `json:"id"`            // nil: the standard defines none, and Error says why
-	Has   string  `json:"has,omitempty"` // the id that it has, when that is another one
-	Error string  `json:"error,omitempty"`
+	File string  `json:"file,omitempty"`
+	Line int     `json:"line,omitempty"` // from 1
+	Type string  `json:"type,omitempty"`
+	ID   *string `json:"id"`            // nil: the standard defines none, and Error says why
+	Has  string  `json:"has,omitempty"` // the id that it has, when that is another one
+	// Random says that no property of the object contributes to an id, so that
+	// it has a new UUIDv4, another one each time.
+	Random bool   `json:"random,omitempty"`
+	Error  string `json:"error,omitempty"`
 }
 
 func (a *app) stixID() *cobra.Command {
@@ -36,14 +39,15 @@ func (a *app) stixID() *cobra.Command {
 		Use:   "id [FILE…]",
 		Short: "Compute the deterministic ids of observables",
 		Long: `Computes the UUIDv5 identifier that the contributing properties of a cyber-observable
-object give it (STIX 2.1 §2.9), whether the object has an id or not. Files are bundles,
-envelopes, single objects or JSON lines; objects that are no observables are passed
-over. Without a file, standard input is read.
+object give it (STIX 2.1 §2.9), whether the object has an id or not. An observable of
+which no property contributes, such as a process, gets a random UUIDv4 instead, another
+one each time. Files are bundles, envelopes, single objects or JSON lines; objects that
+are no observables are passed over. Without a file, standard input is read.
 
-Exit code 0: every observable has such an id. 1: one has not, and needs a random UUIDv4.
-With --jsonl every line of standard input, an object, gets a line of output, {"id":"…"},
-or {"id":null,"error":"…"} when it has none; the exit code is 0 when all lines were
-answered.`,
+Exit code 0: every observable has an id. 1: there is no observable. With --jsonl every
+line of standard input, an object, gets a line of output: {"id":"…"}, with "random":true
+when it is a UUIDv4, or {"id":null,"error":"…"} when it is no observable; the exit code
+is 0 when all lines were answered.`,
 		Example: `  tocsin stix id observables.json
   echo '{"type":"domain-name","value":"example.com"}' | tocsin stix id
   tocsin stix id --jsonl < observables.jsonl > ids.jsonl`,
@@ -85,7 +89,8 @@ func identify(v stix.Value) identified {
 	case ok:
 		return identified{ID: &id}
 	case observable(v.Get("type").Text()):
-		return identified{Error: "no property of it contributes to an id: a random UUIDv4 is right (STIX 2.1 §2.9)"}
+		id = v.Get("type").Text() + "--" + stix.UUIDv4()
+		return identified{ID: &id, Random: true}
 	default:
 		return identified{Error: "the standard defines ids for its cyber-observable objects only: a random UUIDv4 is right (STIX 2.1 §2.9)"}
 	}
@@ -103,7 +108,7 @@ func observable(kind string) bool {
 
 func (a *app) identifyFiles(ctx context.Context, names []string) error {
 	results := []identified{}
-	found, without := 0, 0
+	found := 0
 	err := a.pieces(ctx, "reading", names, func(in *input, p piece) error {
 		v, err := stix.Parse(p.raw, stix.Limits{})
 		if err != nil {
@@ -115,12 +120,10 @@ func (a *app) identifyFiles(ctx context.Context, names []string) error {
 		}
 		r := identify(v)
 		r.File, r.Line, r.Type = in.name, p.line, kind
-		if has := v.Get("id").Text(); r.ID != nil && has != *r.ID {
+		if has := v.Get("id").Text(); !r.Random && has != *r.ID {
 			r.Has = has
 		}
-		if found++; r.ID == nil {
-			without++
-		}
+		found++
 		if a.json {
 			results = append(results, r)
 		} else {
@@ -139,9 +142,6 @@ func (a *app) identifyFiles(ctx context.Context, names []string) error {
 	if found == 0 {
 		return &failure{code: ExitNo, what: "there is no cyber-observable object of the standard in it", next: "other objects have random ids (STIX 2.1 §2.9)"}
 	}
-	if without > 0 {
-		return errNo
-	}
 	return nil
 }
 
@@ -149,9 +149,8 @@ func (a *app) identifyFiles(ctx context.Context, names []string) error {
 func (a *app) showIdentified(r identified) {
 	place := a.paint(a.StderrTerminal, bold, fmt.Sprintf("%s:%d", safe(r.File), r.Line))
 	switch {
-	case r.ID == nil:
-		a.note("%s: %s: %s", place, r.Type, r.Error)
-		return
+	case r.Random:
+		a.note("%s: %s: no property of it contributes to an id, so this one is random", place, r.Type)
 	case r.Has != "":
 		a.note("%s: the object has another id: %s", place, safe(r.Has))
 	}

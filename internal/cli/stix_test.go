@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -31,8 +32,8 @@ func TestIDsAreThoseOfTheReferenceLibrary(t *testing.T) {
 	for i, got := range jsonl[json.RawMessage, identified](t, objects, "stix", "id") {
 		c := file.Cases[i]
 		if c.Expect == "random-uuidv4" {
-			if random++; got.ID != nil || !strings.Contains(got.Error, "a random UUIDv4 is right") {
-				t.Errorf("stix id(%s) = %+v, want none", objects[i], got)
+			if random++; got.ID == nil || !got.Random || !isRandom(*got.ID) {
+				t.Errorf("stix id(%s) = %+v, want a random one", objects[i], got)
 			}
 			continue
 		}
@@ -45,16 +46,29 @@ func TestIDsAreThoseOfTheReferenceLibrary(t *testing.T) {
 	}
 }
 
+// isRandom reports whether an id has a UUIDv4 (RFC 9562 §5.4).
+func isRandom(id string) bool {
+	_, uuid, ok := stix.SplitID(id)
+	return ok && uuid[14] == '4'
+}
+
+func TestObservablesOfWhichNothingContributesGetARandomID(t *testing.T) {
+	for _, in := range []string{`{"type":"process","pid":1}`, `{"type":"file","size":1}`} {
+		a, b := identifyLine([]byte(in)), identifyLine([]byte(in))
+		if a.ID == nil || b.ID == nil || *a.ID == *b.ID || !isRandom(*a.ID) || !a.Random || a.Error != "" {
+			t.Errorf("stix id(%s) = %+v and %+v, want two random ids", in, a, b)
+		}
+	}
+}
+
 func TestObjectsWithoutADeterministicIDGetTheReason(t *testing.T) {
 	const random = "a random UUIDv4 is right (STIX 2.1 §2.9)"
 	tests := map[string]struct{ in, want string }{
-		"process":             {`{"type":"process","pid":1}`, "no property of it contributes to an id: " + random},
-		"nothing contributes": {`{"type":"file","size":1}`, "no property of it contributes to an id: " + random},
-		"indicator":           {`{"type":"indicator","name":"a"}`, random},
-		"custom":              {`{"type":"x-thing","value":"a"}`, random},
-		"no type":             {`{"value":"a"}`, "an object with a type was expected"},
-		"no object":           {`["url"]`, "an object with a type was expected"},
-		"no JSON":             {`{"type":`, "line: "},
+		"indicator": {`{"type":"indicator","name":"a"}`, random},
+		"custom":    {`{"type":"x-thing","value":"a"}`, random},
+		"no type":   {`{"value":"a"}`, "an object with a type was expected"},
+		"no object": {`["url"]`, "an object with a type was expected"},
+		"no JSON":   {`{"type":`, "line: "},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -96,8 +110,8 @@ func TestIDsOfFiles(t *testing.T) {
 	}{
 		"one":             {"one.json", ExitDone, id + "\n", ""},
 		"the same id":     {"same.json", ExitDone, id + "\n", ""},
-		"some without":    {"mixed.json", ExitNo, id + "\n", "mixed.json:3: process: no property"},
-		"another id":      {"mixed.json", ExitNo, id + "\n", "mixed.json:2: the object has another id: domain-name--1"},
+		"some random":     {"mixed.json", ExitDone, id + "\nprocess--RANDOM\n", "mixed.json:3: process: no property"},
+		"another id":      {"mixed.json", ExitDone, id + "\nprocess--RANDOM\n", "mixed.json:2: the object has another id: domain-name--1"},
 		"no observable":   {"none.json", ExitNo, "", "no cyber-observable"},
 		"not to be read":  {"words.text", ExitUsage, "", "words.text:1"},
 		"no file at all":  {"gone.json", ExitUsage, "", "no such file"},
@@ -110,6 +124,7 @@ func TestIDsOfFiles(t *testing.T) {
 				args = []string{"stix", "id", "x", "--jsonl"}
 			}
 			code, out, errs := call{}.run(t, args...)
+			out = regexp.MustCompile(`process--[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`).ReplaceAllString(out, "process--RANDOM")
 			if code != tt.code || out != tt.out || !strings.Contains(errs, tt.errors) || (tt.errors == "") != (errs == "") {
 				t.Errorf("stix id %s = %d, %q, %q, want %d, %q, %q", tt.file, code, out, errs, tt.code, tt.out, tt.errors)
 			}
@@ -130,7 +145,10 @@ func TestIDsOfFiles(t *testing.T) {
 	name := filepath.Join(dir, "mixed.json")
 	want := []identified{
 		{File: name, Line: 2, Type: "domain-name", ID: new(id), Has: "domain-name--1"},
-		{File: name, Line: 3, Type: "process", Error: "no property of it contributes to an id: a random UUIDv4 is right (STIX 2.1 §2.9)"},
+		{File: name, Line: 3, Type: "process", Random: true},
+	}
+	if len(got.Objects) == 2 && got.Objects[1].ID != nil && isRandom(*got.Objects[1].ID) {
+		want[1].ID = got.Objects[1].ID
 	}
 	if diff := cmp.Diff(want, got.Objects); diff != "" {
 		t.Errorf("stix id --json (-want +got):\n%s", diff)

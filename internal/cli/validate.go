@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -38,6 +39,8 @@ type validated struct {
 
 	bundles int // and envelopes
 	shown   int // problems that were counted for being shown to a person
+	bytes   int64
+	began   time.Time
 }
 
 // mostFaults bounds the report of one file.
@@ -83,10 +86,12 @@ type validateFlags struct{ jsonl, warnings, all bool }
 
 func (a *app) validateFiles(ctx context.Context, names []string, o validateFlags) error {
 	var results []*validated
-	newResult := func() *validated { return &validated{Valid: true, Errors: []fault{}, Warnings: []fault{}} }
+	newResult := func() *validated {
+		return &validated{Valid: true, Errors: []fault{}, Warnings: []fault{}, began: time.Now()}
+	}
 	valid, r := true, newResult()
 	err := a.pieces(ctx, "checking", names, func(in *input, p piece) error {
-		r.File = in.name
+		r.File, r.bytes = in.name, max(r.bytes, p.offset+int64(len(p.raw)))
 		wrong, should := r.add(p)
 		if a.json {
 			r.keep(&r.Errors, p, wrong)
@@ -280,6 +285,7 @@ func (a *app) summarize(r *validated, o validateFlags) {
 			warnings += " (--warnings shows them)"
 		}
 	}
+	warnings += a.speed(r)
 	switch {
 	case r.Objects+r.bundles == 0:
 		a.say("%s %s: there is nothing in it", a.out(red, "✗"), safe(r.File))
@@ -292,4 +298,15 @@ func (a *app) summarize(r *validated, o validateFlags) {
 	default:
 		a.say("%s %s: %s of %s not valid STIX 2.1%s", a.out(red, "✗"), safe(r.File), grouped(r.Invalid), count(r.Objects, "object"), warnings)
 	}
+}
+
+// speed says how fast a file was checked, if it was large enough to tell.
+func (a *app) speed(r *validated) string {
+	const large = 4 << 20
+	took := time.Since(r.began).Seconds()
+	if r.bytes < large || took <= 0 {
+		return ""
+	}
+	return a.out(faint, fmt.Sprintf(" (%.1f MB in %.2f s: %s objects/s, %.0f MB/s)",
+		float64(r.bytes)/1e6, took, grouped(int(float64(r.Objects)/took)), float64(r.bytes)/1e6/took))
 }
