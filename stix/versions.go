@@ -34,7 +34,7 @@ type History []Value
 // with this id (STIX 2.1 §3.6). A version is identified by its modified time,
 // whatever the number of digits it is written with. Of different contents under
 // one modified time, for which the standard has no rule, the one given first
-// stays. Objects without modified, such as marking-definitions, have the version
+// stays; [Conflicts] reports the others. Objects without modified, such as marking-definitions, have the version
 // that their created time names, as in TAXII 2.1 §3.4; those without any time
 // have one, the oldest.
 func Versions(id string, objects []Value) History {
@@ -74,7 +74,12 @@ func (h History) At(modified string) Value {
 	if !isTime(modified) {
 		return Value{}
 	}
-	i, found := slices.BinarySearchFunc(h, []byte(modified), func(v Value, at []byte) int {
+	return h.at([]byte(modified))
+}
+
+// at returns the version that a time names, nil for one without.
+func (h History) at(modified []byte) Value {
+	i, found := slices.BinarySearchFunc(h, modified, func(v Value, at []byte) int {
 		return compareVersions(versionTime(v), at)
 	})
 	if !found {
