@@ -10,10 +10,12 @@
 // "the same version" (STIX 2.1 §3.6).
 //
 // Markings and versions have their own operations. [Markings], [IsMarked] and
-// [EffectiveMarkings] say what an object or a part of it is marked with;
-// [AddMarkings], [SetMarkings], [RemoveMarkings] and [ClearMarkings] make copies
+// [EffectiveMarkings] say what an object or a part of it is marked with, and
+// [Effects] does for all parts at once; [AddMarkings], [SetMarkings], [RemoveMarkings] and [ClearMarkings] make copies
 // that are marked otherwise (§7.2). [Versions] puts the versions of an object in
-// order; [NewVersion] and [Revoke] make the next one (§3.6).
+// order, [History.Check] says what may join them, and [NewVersion] and [Revoke]
+// make the next one (§3.6). [ContentHash] tells contents apart, which
+// identifiers cannot.
 //
 // The rules are data. Each property table of the standard is a table here, in
 // the file that is named for its chapter, with a row per property: its name, the

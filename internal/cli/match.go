@@ -33,7 +33,8 @@ func (a *app) match() *cobra.Command {
 them together, and names those that make a match. Files are bundles, envelopes, single
 objects or JSON lines, also compressed with gzip; "-" is standard input. The objects
 that an observed-data refers to may stand in any of the files. Of an object that is
-there more than once, the newest version counts.
+there more than once, the newest version counts. All of the language is there (Level 3
+of STIX 2.1 §12.7), but for regular expressions that take more than linear time.
 
 Exit code 0: it matches. 1: it does not. 2: the pattern or a file cannot be read, or
 the pattern not be evaluated: MATCHES takes regular expressions without look-around and

@@ -191,8 +191,10 @@ func (a *app) stixNormalize() *cobra.Command {
 		Short: "Write patterns so that those that mean the same are the same",
 		Long: `Writes the normal form of each STIX pattern (STIX 2.1 §9): order, repetition, grouping,
 spacing and spelling make no difference any more, nor do = against IN, OR inside
-brackets against OR between them, and REPEATS against AND. --json lists the comparisons
-of each pattern as well, in the order of its text.
+brackets against OR between them, and REPEATS against AND. AND over OR is multiplied
+out, and choices that another one includes are left out. An address has one spelling,
+and registry keys one letter case. --json lists the comparisons of each pattern as well,
+in the order of its text.
 
 Exit code 0: all patterns were read. With --jsonl every line of standard input,
 {"pattern":"…"}, gets a line of output, {"normal":"…","atoms":[…]}, or

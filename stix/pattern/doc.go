@@ -7,7 +7,8 @@
 //	[ipv4-addr:value = '198.51.100.1' OR domain-name:value LIKE '%.example.com']
 //	[file:hashes.'SHA-256' = 'aec0…'] FOLLOWEDBY [process:name IN ('a', 'b')] WITHIN 300 SECONDS
 //
-// [Parse] reads the whole language. What it refuses is a [*SyntaxError] with a
+// The package is a Level 3 STIX Patterning Implementation (§12.7.3): it has all
+// operators and qualifiers, for pattern producers and consumers. [Parse] reads the whole language. What it refuses is a [*SyntaxError] with a
 // place and a reason, which never quotes the pattern and so may be shown and
 // logged. It accepts and refuses what the OASIS reference validator does, and
 // what the standard forbids beyond that is listed by [Pattern.Problems]. Time
@@ -21,7 +22,8 @@
 // stands in the text, so that a constant can be replaced in place by what
 // [Quote] makes. [Pattern.Alone] lists the comparisons of which each value
 // makes the pattern match by itself: only these may be looked up, or blocked,
-// by value alone. [Pattern.Normal] recognizes patterns that mean the same.
+// by value alone. [Pattern.Normal] recognizes patterns that mean the same,
+// and [Pattern.String] writes a pattern uniformly without changing its order.
 //
 // # Matching
 //
