@@ -32,6 +32,10 @@ bench: build
 micro-bench:
 	CGO_ENABLED=0 go test -run='^$$' -bench=. -benchmem $$(go list ./... | grep -v /e2e)
 
+# The tables of docs/privacy.md, from the corpora in TOCSIN_DATA.
+privacy:
+	CGO_ENABLED=0 go test -v -run='Measure|Planted|PublicIndicators|ATTACK' ./internal/minimize/... ./internal/extract
+
 # One minute for each decoder; go test -fuzz takes one target at a time.
 fuzz:
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
@@ -40,4 +44,4 @@ fuzz:
 	  done; \
 	done
 
-.PHONY: build check test e2e lint tidy bench micro-bench fuzz
+.PHONY: build check test e2e lint tidy bench micro-bench privacy fuzz

@@ -136,7 +136,8 @@ func TestPlantedPersonalDataGoesAndThreatsStay(t *testing.T) {
 }
 
 // ATT&CK describes attackers in the words of published reports: what is found
-// in it is a mistake, or an attacker's address that nothing says is one.
+// in it is a mistake, a person whom it names, or an attacker's address that
+// nothing says is one.
 func TestATTACKIsHardlyChanged(t *testing.T) {
 	b := parse(t, dataFile(t, "stix/bundles/attack-enterprise.json.xz"))
 	out := newGate(t).Apply(b)
@@ -158,7 +159,7 @@ func TestATTACKIsHardlyChanged(t *testing.T) {
 	}
 	t.Logf("%d objects: %d findings, %d changed with their referrers, %d dropped",
 		len(b.Objects()), len(out.Findings()), changed, len(b.Objects())-len(out.Objects()))
-	if len(out.Findings()) > 3 || len(out.Objects()) != len(b.Objects()) {
-		t.Errorf("%d findings and %d of %d objects, want at most 3 and all", len(out.Findings()), len(out.Objects()), len(b.Objects()))
+	if len(out.Findings()) > 12 || len(out.Objects()) != len(b.Objects()) {
+		t.Errorf("%d findings and %d of %d objects, want at most 12 and all", len(out.Findings()), len(out.Objects()), len(b.Objects()))
 	}
 }

@@ -3,6 +3,7 @@ package minimize
 import (
 	"cmp"
 	"encoding/base64"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,6 +90,8 @@ func (r *run) decide() {
 			if !r.sides.attackers[r.objects[i].ID()] {
 				r.remove(i, p.value, f.as, f.rule, f.why)
 			}
+		case classCoarse:
+			r.decideCoarse(p)
 		case classRecipient:
 			r.decideRecipient(p)
 		case classMailbox:
@@ -114,6 +117,23 @@ func (r *run) decide() {
 			r.decideText(p)
 		}
 	}
+}
+
+// decideCoarse cuts a coordinate to a tenth of a degree.
+func (r *run) decideCoarse(p place) {
+	degrees, err := strconv.ParseFloat(string(p.value.Raw()), 64)
+	if err != nil || r.sides.attackers[r.objects[p.object].ID()] {
+		return
+	}
+	cut := strconv.FormatFloat(math.Round(degrees*10)/10, 'f', -1, 64)
+	if cut == "-0" {
+		cut = "0"
+	}
+	if len(cut) >= len(p.value.Raw()) {
+		return
+	}
+	r.states[p.object].edits = append(r.states[p.object].edits, edit{value: p.value, number: cut})
+	r.report(p.object, r.pointer(p.object, p.value), p.field.as, p.field.rule, actionGeneralized, p.field.why, 1)
 }
 
 // decideAccount takes out what identifies an account, and remembers it: what an
@@ -213,6 +233,10 @@ func (r *run) unlink(i int, v stix.Value, key string) {
 
 // decideText masks what was found in a text and is not the attacker's.
 func (r *run) decideText(p place) {
+	if p.whole {
+		r.decideWhole(p)
+		return
+	}
 	p.spans = r.victimsOwn(p.text, p.spans)
 	if len(p.spans) == 0 {
 		return
@@ -224,6 +248,29 @@ func (r *run) decideText(p place) {
 	}
 	r.states[p.object].edits = append(r.states[p.object].edits, edit{value: p.value, text: r.clean(p)})
 }
+
+// decideWhole puts a title in the place of a text that waits for a person,
+// unless the text is what the threat is called.
+func (r *run) decideWhole(p place) {
+	if r.sides.threat[strings.ToLower(p.text)] {
+		return
+	}
+	with, at := title, r.pointer(p.object, p.value)
+	if at == "/name" { // a list of objects needs names that differ
+		kind := r.objects[p.object].Type()
+		with = strings.ToUpper(kind[:1]) + strings.ReplaceAll(kind[1:], "-", " ") + " " + r.gate.rename(r.objects[p.object].ID())[len(kind)+2:][:8] + " " + title
+	}
+	for _, sp := range r.gate.rules.detector.Find(nil, p.text, p.field.kinds) {
+		if !r.attackersOwn(p.text, sp) {
+			r.remember(sp)
+		}
+	}
+	r.replace(p.object, p.value, with)
+	r.report(p.object, at, "free-text", "strict", actionWithheld, strictWhy, 1)
+	r.review(p.object, at, "free-text", "strict", with, strictWhy, p.text)
+}
+
+const strictWhy = "the community has a person read every free text before it is shared (AIS profile, review fields)"
 
 // clean masks and reports a text's spans, and looks at the result again: a
 // placeholder is shorter or longer than the value, so a word may now be close
@@ -259,7 +306,7 @@ func (r *run) victimsOwn(text string, spans []detect.Span) []detect.Span {
 func (r *run) remember(sp detect.Span) {
 	switch sp.Kind {
 	case detect.Name:
-		if strings.Contains(sp.Value, " ") {
+		if strings.Contains(sp.Value, " ") && !sp.Unsure {
 			r.victims[sp.Value] = sp.Kind
 		}
 	case detect.UserName:
@@ -270,7 +317,8 @@ func (r *run) remember(sp detect.Span) {
 		if len(sp.Value) >= 8 && !strings.Contains(sp.Value, "\n") && len(sp.Value) < 256 {
 			r.victims[strings.ToLower(sp.Value)] = sp.Kind
 		}
-	case detect.Email, detect.Phone, detect.Card, detect.IBAN, detect.SSN, detect.SID, detect.BirthDate, detect.Address, detect.Token:
+	case detect.Email, detect.Phone, detect.Card, detect.IBAN, detect.SSN, detect.SID, detect.BirthDate, detect.Address, detect.Token,
+		detect.NationalID, detect.BankAccount, detect.MedicalID, detect.Vehicle, detect.Coordinates:
 	}
 }
 
@@ -303,6 +351,11 @@ func (r *run) reportSpans(p place, action string) {
 	at := r.pointer(p.object, v)
 	if p.inKey { // the pointer would give the name away
 		at = at[:max(0, strings.LastIndexByte(at, '/'))]
+	}
+	for _, sp := range p.spans {
+		if sp.Unsure && !p.inKey {
+			r.review(p.object, at, sp.Kind.String(), sp.Kind.String(), r.label(sp.Kind, sp.Value), r.gate.rules.kinds[sp.Kind].why, p.text[sp.Start:sp.End])
+		}
 	}
 	for k := range detect.Kinds() {
 		count := 0

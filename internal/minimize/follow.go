@@ -156,9 +156,12 @@ func (r *run) copy(i int, g *graph) bool {
 		removed = append(removed, v)
 	}
 	for _, e := range s.edits {
-		if e.remove {
+		switch {
+		case e.remove:
 			remove(e.value)
-		} else {
+		case e.number != "":
+			ed.Replace(e.value, []byte(e.number))
+		default:
 			ed.Replace(e.value, quote(e.text))
 		}
 	}
@@ -324,20 +327,23 @@ func quote(s string) []byte {
 	return append(b, '"')
 }
 
-// result collects the objects and the findings in the order of submission.
-func (r *run) result() ([]Object, []Finding) {
+// result collects the objects, the findings and what is to be reviewed in the order of submission.
+func (r *run) result() ([]Object, []Finding, []Review) {
 	objects := make([]Object, 0, len(r.objects))
 	var findings []Finding
+	var reviews []Review
 	for i := range r.objects {
 		s := &r.states[i]
 		findings = append(findings, s.findings...)
 		switch {
 		case s.dropped:
+			continue
 		case s.made != nil:
 			objects = append(objects, Object{Object: *s.made, original: r.objects[i].ID()})
 		default:
 			objects = append(objects, Object{Object: r.objects[i]})
 		}
+		reviews = append(reviews, s.reviews...)
 	}
-	return objects, findings
+	return objects, findings, reviews
 }

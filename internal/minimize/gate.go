@@ -123,7 +123,7 @@ func (g *Gate) Apply(b validate.Bundle) Bundle {
 		r.follow(before)
 	}
 	out := Bundle{rejected: b.Rejected(), rules: g.rules.hash}
-	out.objects, out.findings = r.result()
+	out.objects, out.findings, out.reviews = r.result()
 	return out
 }
 
@@ -153,6 +153,7 @@ const (
 	actionDropped     = "dropped"
 	actionGeneralized = "generalized"
 	actionLeft        = "left"
+	actionWithheld    = "withheld"
 )
 
 // run is the work on one submission.
@@ -181,6 +182,7 @@ type place struct {
 	field  *field
 	text   string
 	spans  []detect.Span
+	whole  bool // the text waits for a person as a whole
 	inKey  bool // the personal data is in the name of the property
 }
 
@@ -188,6 +190,7 @@ type place struct {
 type state struct {
 	edits    []edit
 	findings []Finding
+	reviews  []Review
 	dropped  bool
 	made     *validate.Object // the copy, when changed
 }
@@ -197,6 +200,7 @@ type edit struct {
 	value  stix.Value
 	remove bool
 	text   string
+	number string // in JSON, in the place of a text
 }
 
 // look finds the places that a rule may act upon. It reads every text once;
@@ -233,6 +237,10 @@ func (r *run) walk(i int, v stix.Value, n *node, f *field) {
 	case stix.String:
 		r.lookAt(i, v, f)
 	case stix.Number:
+		if f.class == classCoarse || f.class == classContact {
+			r.places = append(r.places, place{object: i, value: v, field: f})
+			return
+		}
 		if n == nil && f.kinds.Has(detect.Card) && len(v.Raw()) >= 13 {
 			r.find(i, v, f, string(v.Raw()))
 		}
@@ -315,17 +323,39 @@ func (r *run) lookAt(i int, v stix.Value, f *field) {
 		if !r.personalPayload(o.Value(), v) {
 			return
 		}
-	case classMailbox, classContact:
+	case classMailbox, classContact, classCoarse:
 	case classAccount:
 		if masked(v.Text()) || r.everybodys(v.Text()) {
 			return
 		}
 	default:
+		if r.gate.rules.strict && f.class == classText {
+			r.withhold(i, v, f)
+			return
+		}
 		r.find(i, v, f, v.Text())
 		return
 	}
 	r.places = append(r.places, place{object: i, value: v, field: f, text: v.Text()})
 }
+
+// withhold has a free text wait for a person, behind a title that is made, as
+// the strict path has it (AIS profile, review fields). What is exactly an id is
+// a reference, whatever the property is called, and a short text without a
+// space is a term.
+func (r *run) withhold(i int, v stix.Value, f *field) {
+	text := v.Text()
+	if _, _, id := stix.SplitID(text); id || withheld(text) || !strings.ContainsAny(text, " @\n\\/") && len(text) < 32 {
+		r.find(i, v, f, text)
+		return
+	}
+	r.places = append(r.places, place{object: i, value: v, field: f, text: text, whole: true})
+}
+
+// title is what stands in the place of a text that waits.
+const title = "[withheld for review]"
+
+func withheld(text string) bool { return text == title || strings.HasSuffix(text, " "+title) }
 
 // find runs the detectors.
 func (r *run) find(i int, v stix.Value, f *field, text string) {
@@ -341,6 +371,13 @@ func (r *run) find(i int, v stix.Value, f *field, text string) {
 // pointer returns where a value stands within its object.
 func (r *run) pointer(i int, v stix.Value) string {
 	return strings.TrimPrefix(v.Pointer(), r.objects[i].Value().Pointer())
+}
+
+// review leaves a value to a person.
+func (r *run) review(i int, at, class, rule, placeholder, why, original string) {
+	r.states[i].reviews = append(r.states[i].reviews, Review{
+		Object: r.objects[i].ID(), At: at, Class: class, Rule: rule, Placeholder: placeholder, Why: why, original: original,
+	})
 }
 
 // report records what was done at a place.

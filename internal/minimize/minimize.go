@@ -9,6 +9,7 @@ type Bundle struct {
 	objects  []Object
 	rejected []validate.Rejection
 	findings []Finding
+	reviews  []Review
 	rules    string
 }
 
@@ -25,6 +26,10 @@ func (b Bundle) Findings() []Finding { return b.findings }
 // Rules returns the hash of the rules that were applied, for the receipt:
 // "sha256:" and 64 hexadecimal digits.
 func (b Bundle) Rules() string { return b.rules }
+
+// Reviews returns what is for a person to look at, in the order of the objects.
+// It has been masked or withheld meanwhile.
+func (b Bundle) Reviews() []Review { return b.reviews }
 
 // An Object is a STIX object after the gate.
 type Object struct {
@@ -46,7 +51,25 @@ type Finding struct {
 	At     string `json:"at"`     // JSON Pointer within the object
 	Class  string `json:"class"`  // what kind of value: "email", "user-name", "secret", …
 	Rule   string `json:"rule"`   // the rule's name in the rule set
-	Action string `json:"action"` // "masked", "dropped", "generalized" or "left"
+	Action string `json:"action"` // "masked", "dropped", "generalized", "withheld" or "left"
 	Why    string `json:"why"`    // for people, with the citation
 	Count  int    `json:"count"`  // how many values at this place
 }
+
+// A Review is a value that the gate is not sure of, and what it put in its
+// place: enough for a person to decide, and to restore the value in a following
+// version. As JSON and in logs it is without the value.
+type Review struct {
+	Object      string `json:"object"`      // the object's id as submitted
+	At          string `json:"at"`          // JSON Pointer within the object
+	Class       string `json:"class"`       // what kind of value it may be, or "free-text"
+	Rule        string `json:"rule"`        // the rule's name in the rule set
+	Placeholder string `json:"placeholder"` // what stands there now
+	Why         string `json:"why"`         // for people, with the citation
+
+	original string
+}
+
+// Original returns the value as it was submitted. It is for the queue in which
+// people decide, and for nobody else's eyes.
+func (r Review) Original() string { return r.original }

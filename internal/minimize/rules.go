@@ -41,6 +41,7 @@ const (
 	classNetwork   = "network"
 	classPerson    = "person"
 	classContact   = "contact"
+	classCoarse    = "coarse"
 	classPattern   = "pattern"
 	classPayload   = "payload"
 )
@@ -67,6 +68,7 @@ type ruleFile struct {
 	Version   int    `yaml:"version"`
 	Verified  string `yaml:"verified"`
 	Basis     string `yaml:"basis"`
+	Path      scalar `yaml:"path"`
 	Detectors []struct {
 		Kind   scalar `yaml:"kind"`
 		Action scalar `yaml:"action"`
@@ -121,8 +123,9 @@ func (n *node) child(name string) *node {
 // rules are a rule file, ready for use.
 type rules struct {
 	hash     string
-	kinds    [16]struct{ action, why string }
+	kinds    [32]struct{ action, why string }
 	text     *field // for what is not listed
+	strict   bool   // free text waits for a person
 	types    map[string]*node
 	common   *node // for types that are not named
 	victims  []string
@@ -148,6 +151,13 @@ func parseRules(text []byte) (*rules, error) {
 	r := &rules{
 		hash: "sha256:" + hex.EncodeToString(sum[:]), types: map[string]*node{}, common: &node{},
 		victims: f.VictimPaths, freeMail: map[string]bool{}, detector: detect.New(f.Words),
+	}
+	switch f.Path.text {
+	case "", "automatic":
+	case "strict":
+		r.strict = true
+	default:
+		return nil, fmt.Errorf("rules: line %d: a path is automatic or strict", f.Path.line)
 	}
 	for _, domain := range f.FreeMail {
 		r.freeMail[domain] = true
@@ -196,7 +206,7 @@ func (r *rules) detectors(f *ruleFile) (map[string]detect.Set, error) {
 func (r *rules) fields(f *ruleFile, classes map[string]detect.Set) error {
 	own := map[string]detect.Set{
 		classPass: 0, classAttacker: 0, classDrop: 0, classRecipient: 0, classMailbox: 0, classAccount: 0, classNetwork: 0,
-		classPerson: 0, classContact: 0, classPattern: 0, classPayload: classes[classText],
+		classPerson: 0, classContact: 0, classCoarse: 0, classPattern: 0, classPayload: classes[classText],
 	}
 	for _, p := range f.Fields {
 		kinds, known := classes[p.Class.text]

@@ -160,7 +160,12 @@ func hostOf(url string) string {
 func (s *sides) learnRelationship(v stix.Value) {
 	kind := v.Get("relationship_type").Text()
 	switch kind {
-	case "targets", "impersonates", "compromises", "exploits", "located-at", "related-to":
+	case "located-at":
+		if kind, _, _ := strings.Cut(v.Get("source_ref").Text(), "--"); kind == "threat-actor" || kind == "infrastructure" {
+			s.attackers[v.Get("target_ref").Text()] = true
+		}
+		return
+	case "targets", "impersonates", "compromises", "exploits", "related-to":
 		return
 	}
 	source, target := v.Get("source_ref").Text(), v.Get("target_ref").Text()
@@ -257,7 +262,7 @@ func (r *run) attackersOwn(text string, sp detect.Span) bool {
 			return true
 		}
 	case detect.Secret, detect.Card, detect.IBAN, detect.SSN, detect.SID, detect.Phone, detect.BirthDate, detect.Address,
-		detect.UserName, detect.Name:
+		detect.UserName, detect.Name, detect.NationalID, detect.BankAccount, detect.MedicalID, detect.Vehicle, detect.Coordinates:
 	}
 	// A part of an indicator's literal, such as the query of its URL.
 	return len(s.threat) > 0 && s.threat[word(text, sp.Start, sp.End)]

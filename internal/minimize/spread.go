@@ -22,11 +22,16 @@ func (r *run) spread() {
 
 func (r *run) spreadOnce() {
 	byWord := map[string][]int{}
+	var heads [256]bool
 	for value := range r.victims {
 		if r.sides.threat[value] || len(value) > longestVictim {
 			continue
 		}
 		head := firstWord(value)
+		heads[head[0]] = true
+		if c := head[0]; c >= 'a' && c <= 'z' {
+			heads[c&^0x20] = true
+		}
 		if !slices.Contains(byWord[head], len(value)) {
 			byWord[head] = append(byWord[head], len(value))
 		}
@@ -43,7 +48,7 @@ func (r *run) spreadOnce() {
 		for n, e := range r.states[i].edits {
 			edited[e.value] = n
 		}
-		s := spreader{r, byWord, edited}
+		s := spreader{r, byWord, &heads, edited}
 		s.walk(i, o.Value(), r.gate.rules.of(o.Type()), r.gate.rules.text)
 	}
 }
@@ -56,6 +61,7 @@ const longestVictim = 64
 type spreader struct {
 	*run
 	byWord map[string][]int   // by first word, in lower case: the lengths of the values that begin with it
+	heads  *[256]bool         // the bytes that they begin with, in either case
 	edited map[stix.Value]int // the edits that there are
 }
 
@@ -132,6 +138,10 @@ func (r *spreader) occurrences(text string, f *field) []detect.Span {
 		}
 		if j == i {
 			j++
+		}
+		if !r.heads[text[i]] && text[i] < utf8.RuneSelf {
+			i = j
+			continue
 		}
 		found := 0
 		for _, n := range r.byWord[strings.ToLower(text[i:j])] {

@@ -12,18 +12,23 @@ type Kind uint8
 
 // The kinds of values, in the order of preference when two overlap.
 const (
-	Secret    Kind = iota // a password, a private key, a credential that is one whatever surrounds it
-	Token                 // the value of a token-like parameter: a secret unless the URL is the attacker's own
-	Card                  // a payment card number (ISO/IEC 7812) or its security code
-	IBAN                  // an international bank account number (ISO 13616)
-	SSN                   // a US social security or taxpayer number
-	SID                   // a Windows security identifier of a domain account
-	Email                 // an e-mail address
-	Phone                 // a telephone number
-	BirthDate             // a date that is said to be somebody's birth date
-	Address               // a street address
-	UserName              // an account name
-	Name                  // a person's name
+	Secret      Kind = iota // a password, a private key, a credential that is one whatever surrounds it
+	Token                   // the value of a token-like parameter: a secret unless the URL is the attacker's own
+	Card                    // a payment card number (ISO/IEC 7812) or its security code
+	IBAN                    // an international bank account number (ISO 13616)
+	SSN                     // a US social security or taxpayer number
+	SID                     // a Windows security identifier of a domain account
+	Email                   // an e-mail address
+	Phone                   // a telephone number
+	BirthDate               // a date that is said to be somebody's birth date
+	Address                 // a street address
+	UserName                // an account name
+	Name                    // a person's name
+	NationalID              // a number that a state gave to a person: identity, passport, license, tax
+	BankAccount             // a bank account by its domestic number
+	MedicalID               // a number that a health service gave to a patient
+	Vehicle                 // a license plate or a vehicle identification number
+	Coordinates             // a position on earth
 	kinds
 )
 
@@ -31,6 +36,7 @@ const (
 func names() [kinds]string {
 	return [kinds]string{
 		"secret", "token", "card", "iban", "ssn", "sid", "email", "phone", "birth-date", "address", "user-name", "person-name",
+		"national-id", "bank-account", "medical-id", "vehicle", "coordinates",
 	}
 }
 
@@ -53,7 +59,7 @@ func ParseKind(name string) (Kind, bool) {
 func Kinds() int { return int(kinds) }
 
 // A Set is a set of kinds.
-type Set uint16
+type Set uint32
 
 // All is the set of all kinds.
 const All = Set(1<<kinds - 1)
@@ -76,29 +82,36 @@ type Span struct {
 	Kind       Kind   // what it is
 	Value      string // the value without disguise: lower case, digits only, decoded; for telling whether two are the same
 	Attacker   bool   // the words around it say that it is the attacker's
+	Unsure     bool   // it may be something else: masked all the same, and for a person to look at
 }
 
 // Words are the word lists that the detectors work with. All are lower case.
 type Words struct {
-	Secrets   []string `yaml:"secrets"`   // parameter names whose value is a secret
-	Tokens    []string `yaml:"tokens"`    // parameter names whose value is one when it looks random
-	Users     []string `yaml:"users"`     // parameter names whose value is an account name
-	Accounts  []string `yaml:"accounts"`  // account names that belong to nobody in particular
-	Roles     []string `yaml:"roles"`     // local parts of e-mail addresses that belong to nobody in particular
-	People    []string `yaml:"people"`    // words that stand before a person's name
-	Greetings []string `yaml:"greetings"` // words that begin a letter, before a person's name
-	NoName    []string `yaml:"no_name"`   // capitalized words that are no part of a person's name
-	SSN       []string `yaml:"ssn"`       // words before a social security number
-	BirthDate []string `yaml:"birth_date"`
-	Phone     []string `yaml:"phone"`
-	CardCode  []string `yaml:"card_code"` // words before a card's security code
-	Card      []string `yaml:"card"`      // words before a card number
-	Samples   []string `yaml:"samples"`   // domains that stand for one in examples
-	Streets   []string `yaml:"streets"`   // words that end a street's name
-	Attacker  []string `yaml:"attacker"`  // words that say that what follows is the attacker's
-	Victim    []string `yaml:"victim"`    // words that say that what follows is the victim's
-	Mail      []string `yaml:"mail"`      // words that make "from" name a sender
-	Exfil     []string `yaml:"exfil"`     // words that make "to" name the attacker's address
+	Secrets      []string `yaml:"secrets"`   // parameter names whose value is a secret
+	Tokens       []string `yaml:"tokens"`    // parameter names whose value is one when it looks random
+	Users        []string `yaml:"users"`     // parameter names whose value is an account name
+	Accounts     []string `yaml:"accounts"`  // account names that belong to nobody in particular
+	Roles        []string `yaml:"roles"`     // local parts of e-mail addresses that belong to nobody in particular
+	People       []string `yaml:"people"`    // words that stand before a person's name
+	Greetings    []string `yaml:"greetings"` // words that begin a letter, before a person's name
+	NoName       []string `yaml:"no_name"`   // capitalized words that are no part of a person's name
+	NoLone       []string `yaml:"no_lone"`   // given names that alone are more often programs, places or groups
+	SSN          []string `yaml:"ssn"`       // words before a social security number
+	BirthDate    []string `yaml:"birth_date"`
+	Phone        []string `yaml:"phone"`
+	Calls        []string `yaml:"calls"`         // words before a telephone number that mean other things as well
+	NationalIDs  []string `yaml:"national_ids"`  // words before the number of an identity document or a taxpayer
+	MedicalIDs   []string `yaml:"medical_ids"`   // words before a patient's number
+	Vehicles     []string `yaml:"vehicles"`      // words before a vehicle's number
+	BankAccounts []string `yaml:"bank_accounts"` // words before a bank account's number
+	CardCode     []string `yaml:"card_code"`     // words before a card's security code
+	Card         []string `yaml:"card"`          // words before a card number
+	Samples      []string `yaml:"samples"`       // domains that stand for one in examples
+	Streets      []string `yaml:"streets"`       // words that end a street's name
+	Attacker     []string `yaml:"attacker"`      // words that say that what follows is the attacker's
+	Victim       []string `yaml:"victim"`        // words that say that what follows is the victim's
+	Mail         []string `yaml:"mail"`          // words that make "from" name a sender
+	Exfil        []string `yaml:"exfil"`         // words that make "to" name the attacker's address
 }
 
 // A Detector finds values. It is safe for concurrent use.
@@ -108,16 +121,18 @@ type Detector struct {
 	accounts map[string]bool
 	roles    map[string]bool
 	noName   map[string]bool
+	noLone   map[string]bool
 	streets  map[string]bool
 	samples  map[string]bool
+	people   map[string]sort // the dictionary of names and words
 	labels   map[string]bool // words that may stand between a name and the number that belongs to it
 }
 
 // New returns a detector that uses the word lists.
 func New(w Words) *Detector {
 	d := &Detector{
-		cues: map[string]cue{}, accounts: set(w.Accounts), roles: set(w.Roles), noName: set(w.NoName),
-		streets: set(w.Streets), samples: set(w.Samples), labels: map[string]bool{},
+		cues: map[string]cue{}, accounts: set(w.Accounts), roles: set(w.Roles), noName: set(w.NoName), noLone: set(w.NoLone),
+		streets: set(w.Streets), people: dictionary(), samples: set(w.Samples), labels: map[string]bool{},
 	}
 	for c, list := range map[cue][]string{
 		cueSecret: w.Secrets, cueToken: w.Tokens, cueUser: w.Users, cuePerson: w.People, cueGreeting: w.Greetings,
@@ -125,7 +140,8 @@ func New(w Words) *Detector {
 		cueAttacker: w.Attacker, cueVictim: w.Victim, cueMail: w.Mail, cueExfil: w.Exfil,
 		cueHome: {"users", "home", "settings"}, cueBegin: {"begin"}, cueScheme: {"bearer", "basic"},
 		cueAuthorization: {"authorization"}, cueCookie: {"cookie"}, cueHeader: {"to", "cc", "bcc"}, cueFrom: {"from"},
-		cueAt: {"at"}, cueMethod: {"publickey", "hostbased", "pam", "mic"},
+		cueAt: {"at"}, cueCitation: {"citation", "contributors"}, cueName: {"name", "named"}, cueCall: w.Calls, cueUnit: {"apt", "suite"},
+		cueID: w.NationalIDs, cueMedical: w.MedicalIDs, cueVehicle: w.Vehicles, cueAccount: w.BankAccounts, cueMethod: {"publickey", "hostbased", "pam", "mic"},
 	} {
 		for _, word := range list {
 			d.cues[word] |= c
@@ -158,7 +174,7 @@ func set(list []string) map[string]bool {
 func (d *Detector) Find(found []Span, text string, want Set) []Span {
 	mark := len(found)
 	plain, offsets := undisguise(text)
-	sc := scanner{d: d, s: plain, want: want, out: found, nested: false}
+	sc := scanner{d: d, s: plain, want: want, out: found, lower: want.Has(Name) && !capitals(plain)}
 	sc.scan()
 	found = sc.out
 	if len(found) == mark {

@@ -54,6 +54,18 @@ func TestFindFindsWhatIsPersonal(t *testing.T) {
 		"exfiltration":             {"the data is exfiltrated to box@mail.example", []string{"email:box@mail.example (attacker's)"}},
 		"header of a sender":       {"From: evil@mail.example\nTo: jane@corp.example", []string{"email:evil@mail.example (attacker's)", "email:jane@corp.example"}},
 		"zero width":               {"0\u200b78-05-11\u200d20", []string{"ssn:0\u200b78-05-11\u200d20"}},
+		"names in a sentence":      {"We spoke to Tomáš Dvořák and Priya R. Natarajan, then Ravil G Yefimov called.", []string{"person-name:Tomáš Dvořák", "person-name:Priya R. Natarajan", "person-name:Ravil G Yefimov"}},
+		"a given name alone":       {"The mail that Svetlana opened was old.", []string{"person-name:Svetlana"}},
+		"names without capitals":   {"follow up with patricia olsen in a week", []string{"person-name:patricia olsen"}},
+		"name after a label":       {"Name: Anneliese Krüger\nmy name is Tobias", []string{"person-name:Anneliese Krüger", "person-name:Tobias"}},
+		"telephones of countries":  {"call me on 01.84.17.61.18, 0699 868 88 55 or call (64) 3591-3246; 781 1704 office", []string{"phone:01.84.17.61.18", "phone:0699 868 88 55", "phone:(64) 3591-3246", "phone:781 1704"}},
+		"streets of countries":     {"lives at 17 rue de la Paix or 90 Whitchurch Road or 3369 Hauptstraße", []string{"address:17 rue de la Paix", "address:90 Whitchurch Road", "address:3369 Hauptstraße"}},
+		"identity documents":       {"passport no. X1234567, driver's license number is F1628-2354, NINO AB 12 34 56 C; DNI: 12345678Z", []string{"national-id:X1234567", "national-id:F1628-2354", "national-id:AB 12 34 56 C", "national-id:12345678Z"}},
+		"identity by checksum":     {"X9613851N and S2740116C and RSSMRA85T10A562S and 3123 4567 8909", []string{"national-id:X9613851N", "national-id:S2740116C", "national-id:RSSMRA85T10A562S", "national-id:3123 4567 8909"}},
+		"patients":                 {"MRN 00482913 and 1EG4-TE5-MK73", []string{"medical-id:00482913", "medical-id:1EG4-TE5-MK73"}},
+		"bank account":             {"routing number 021000021, account number: 1234 5678 90", []string{"bank-account:021000021", "bank-account:1234 5678 90"}},
+		"vehicle":                  {"license plate BD62 XYZ", []string{"vehicle:BD62 XYZ"}},
+		"position":                 {"seen at 40.712776, -74.005974.", []string{"coordinates:40.712776, -74.005974"}},
 		"other digits":             {"٠٧٨-٠٥-١١٢٠", []string{"ssn:٠٧٨-٠٥-١١٢٠"}},
 	}
 	d := New(words(t))

@@ -214,36 +214,6 @@ func (sc *scanner) nameBefore(i, floor int) (start, end int) {
 	return best, end
 }
 
-// street handles a number that may be a house's: 12 Oak St, Springfield, IL
-// 62701.
-func (sc *scanner) street(i, j int) int {
-	if sc.at(j) != ' ' || !isUpper(sc.at(j+1)) {
-		return 0
-	}
-	k, words := j+1, 0
-	for {
-		e := k
-		for e < len(sc.s) && e-k < 24 && isWord(sc.s[e]) {
-			e++
-		}
-		if e == k || !isUpper(sc.s[k]) && !isDigit(sc.s[k]) {
-			return 0
-		}
-		low := strings.ToLower(sc.s[k:e])
-		if words > 0 && sc.d.streets[low] {
-			return sc.addPersonal(Address, i, sc.town(e), strings.ToLower(sc.s[i:e]))
-		}
-		words++
-		if sc.at(e) == '.' {
-			e++
-		}
-		if words > 4 || sc.at(e) != ' ' {
-			return 0
-		}
-		k = e + 1
-	}
-}
-
 // town extends a street address over ", Springfield, IL 62701".
 func (sc *scanner) town(end int) int {
 	i := end

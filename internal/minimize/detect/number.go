@@ -75,6 +75,12 @@ func (sc *scanner) number(i, j int) int {
 	if end := sc.telephone(g); end > 0 {
 		return end
 	}
+	if end := sc.numbered(g); end > 0 {
+		return end
+	}
+	if end := sc.position(i, j); end > 0 {
+		return end
+	}
 	return j
 }
 
@@ -187,6 +193,8 @@ func (sc *scanner) social(g []group) int {
 			return 0
 		}
 		return sc.addPersonal(SSN, g[0].start, g[2].end, d)
+	case said && (lengths(g, 3, 6) || lengths(g, 5, 4)) && len(g) == 2 && sc.at(g[0].end) == '-' && sc.ends(g[1].end) && sc.s[g[1].start:g[1].end] != "000000":
+		return sc.addPersonal(SSN, g[0].start, g[1].end, sc.digits(g))
 	case said && lengths(g, 9) && sc.ends(g[0].end):
 		return sc.addPersonal(SSN, g[0].start, g[0].end, sc.digits(g[:1]))
 	}
@@ -210,9 +218,20 @@ func (sc *scanner) telephone(g []group) int {
 		return 0
 	}
 	start := g[0].start
-	said := near(sc.phone, start)
+	said := near(sc.phone, start) || sc.labeled(g[len(g)-1].end) || near(sc.call, start) && (len(g) > 1 || sc.s[start] == '0' || sc.at(start-1) == '(')
 	if sc.at(start-1) == '+' && !isWord(sc.at(start-2)) || said && sc.at(start-1) == '(' && sc.at(start-2) == '+' {
 		return sc.international(start)
+	}
+	if sc.at(start-1) == '(' && sc.at(g[0].end) == ')' && g[0].end-start >= 2 && g[0].end-start <= 5 && !lengths(g[:1], 3) { // (64) 3591-3246
+		end := g[0].end + 1
+		for end < len(sc.s) && end-start < 24 && (isDigit(sc.s[end]) || strings.IndexByte(" -.", sc.s[end]) >= 0 && isDigit(sc.at(end+1))) {
+			end++
+		}
+		said = said || sc.labeled(end)
+		if digits := sc.onlyDigits(start, end); len(digits) >= 8 && len(digits) <= 12 && (said || sc.s[start] == '0') && sc.rings(end) {
+			return sc.addPersonal(Phone, start-1, end, digits)
+		}
+		return 0
 	}
 	if sc.at(start-1) == '(' && lengths(g[:1], 3) && sc.at(g[0].end) == ')' { // (202) 555-0143
 		k := g[0].end + 1
@@ -236,7 +255,27 @@ func (sc *scanner) telephone(g []group) int {
 	if said {
 		return sc.international(start)
 	}
+	// 0699 868 88 55: a trunk prefix and groups (ITU-T E.123 §2.3).
+	if len(g) >= 3 && sc.s[start] == '0' && (start < 2 || !isDigit(sc.s[start-2])) && g[0].end-start >= 2 && g[0].end-start <= 5 && sc.same(g, " ") && g[1].end-g[1].start >= 2 {
+		if n := len(sc.digits(g)); n >= 9 && n <= 11 && sc.rings(g[len(g)-1].end) {
+			return sc.unsure(sc.addPersonal(Phone, start, g[len(g)-1].end, sc.digits(g)))
+		}
+	}
 	return 0
+}
+
+// labeled reports whether a word for a telephone follows a number.
+func (sc *scanner) labeled(end int) bool {
+	k := sc.skip(end, " -", 1)
+	if k == end {
+		return false
+	}
+	for _, w := range [...]string{"office", "fax", "mobile", "cell", "desk"} {
+		if sc.has(k, w) && !isWord(sc.at(k+len(w))) {
+			return true
+		}
+	}
+	return false
 }
 
 // digitsIn matches digits by a form such as 3-4, in which the hyphen stands
@@ -283,7 +322,7 @@ func (sc *scanner) international(start int) int {
 		i++
 	}
 	least := 8
-	if near(sc.phone, start) {
+	if near(sc.phone, start) || near(sc.call, start) || sc.labeled(end) {
 		least = 7 // without the area's code
 	}
 	if count < least || count > 15 || !sc.rings(end) {

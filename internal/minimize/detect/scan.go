@@ -2,6 +2,7 @@ package detect
 
 import (
 	"strings"
+	"unicode/utf8"
 )
 
 // A cue is a word that says what comes next. One word may be several.
@@ -31,6 +32,14 @@ const (
 	cueAt
 	cueMethod
 	cueCard
+	cueCitation
+	cueName
+	cueCall
+	cueUnit
+	cueID
+	cueMedical
+	cueVehicle
+	cueAccount
 )
 
 // scanner is one pass over one text. Everything that looks around a place
@@ -44,9 +53,13 @@ type scanner struct {
 	floor  int  // the end of the last value that was found
 	nested bool // the text was decoded from another: no deeper
 	tried  int  // up to here, something long was looked at and was nothing
+	named  int  // up to here, words were looked at as names
+
+	citation int  // where a citation began, 0 for none
+	lower    bool // the text has no capitals
 
 	// The ends of the last words of some kinds in this sentence, 0 for none.
-	ssn, phone, card, attacker, victim, mail, exfil int
+	ssn, phone, call, card, attacker, victim, mail, exfil int
 }
 
 // The classes of bytes that the scan tells apart.
@@ -153,7 +166,7 @@ func (sc *scanner) word(i, j int) int {
 	}
 	first := sc.s[i]
 	if n >= 4 && isDigit(sc.s[i+2]) && isDigit(sc.s[i+3]) &&
-		(isUpper(first) && isUpper(sc.s[i+1]) || isLower(first) && sc.has(i-len("iban "), "iban ")) {
+		(isUpper(first) && isUpper(sc.s[i+1]) || isLower(first) && strings.Contains(strings.ToLower(sc.s[max(0, i-16):i]), "iban")) {
 		return sc.iban(i, j)
 	}
 	if n == 1 {
@@ -162,11 +175,31 @@ func (sc *scanner) word(i, j int) int {
 		}
 		return j
 	}
-	c := sc.cue(i, j)
-	if c == 0 {
-		return j
+	switch n {
+	case 2, 9, 16:
+		if end := sc.coded(i, j); end > j {
+			return end
+		}
+	case 4, 11:
+		if isDigit(first) && isUpper(sc.s[i+1]) && sc.want.Has(MedicalID) {
+			if end := sc.beneficiary(i); end > j-1 && end > 0 {
+				return end
+			}
+		}
 	}
-	return sc.follow(c, i, j)
+	end := j
+	if c := sc.cue(i, j); c != 0 {
+		if end = sc.follow(c, i, j); end > j {
+			return end
+		}
+	}
+	if (isUpper(first) || first >= utf8.RuneSelf) && sc.want.Has(Name) {
+		return sc.people(i, j)
+	}
+	if sc.lower && sc.want.Has(Name) {
+		return sc.small(i, j)
+	}
+	return end
 }
 
 // cue looks a word up. A name of several parts, such as reset_token, counts as
@@ -203,6 +236,12 @@ func (sc *scanner) follow(c cue, i, j int) int {
 	}
 	if c&cuePhone != 0 {
 		sc.phone = j
+	}
+	if c&cueCall != 0 {
+		sc.call = j
+	}
+	if c&cueCitation != 0 && sc.at(j) == ':' && (sc.at(i-1) == '(' || j-i == len("contributors")) {
+		sc.citation = j
 	}
 	if c&cueCard != 0 {
 		sc.card = j
@@ -241,6 +280,12 @@ func (sc *scanner) follow(c cue, i, j int) int {
 		{cueAt, Email, sc.spelledAt},
 		{cueBirth, BirthDate, sc.birth},
 		{cueCardCode, Card, sc.cardCode},
+		{cueID, NationalID, sc.nationalID},
+		{cueMedical, MedicalID, sc.medicalID},
+		{cueVehicle, Vehicle, sc.vehicle},
+		{cueAccount, BankAccount, sc.bankAccount},
+		{cueUnit, Address, sc.unit},
+		{cueName, Name, sc.calls},
 		{cueGreeting, Name, sc.greeting},
 		{cueHeader, Name, sc.header},
 		{cuePerson, Name, sc.person},

@@ -204,7 +204,7 @@ func (sc *scanner) opaque(i, j int) int {
 	switch {
 	case strings.HasPrefix(w, "eyJ") && sc.at(j) == '.':
 		return sc.webToken(i, j)
-	case len(w) == 20 && (strings.HasPrefix(w, "AKIA") || strings.HasPrefix(w, "ASIA")) && capitals(w):
+	case len(w) == 20 && (strings.HasPrefix(w, "AKIA") || strings.HasPrefix(w, "ASIA")) && allCapitals(w):
 		return sc.add(Secret, i, j, w)
 	case len(w) >= 36 && (strings.HasPrefix(w, "ghp_") || strings.HasPrefix(w, "gho_") || strings.HasPrefix(w, "ghs_") ||
 		strings.HasPrefix(w, "ghu_") || strings.HasPrefix(w, "github_pat_")),
@@ -222,7 +222,7 @@ func (sc *scanner) opaque(i, j int) int {
 	return sc.encoded(i, j)
 }
 
-func capitals(w string) bool {
+func allCapitals(w string) bool {
 	for i := range len(w) {
 		if !isUpper(w[i]) && !isDigit(w[i]) {
 			return false
