@@ -148,7 +148,7 @@ func TestMeasureRecognizers(t *testing.T) {
 		"kr_rrn": {NationalID, "RRN "}, "ca_sin": {NationalID, "SIN "}, "us_mbi": {MedicalID, "MBI "}, "us_passport": {NationalID, "passport "},
 		"uk_passport": {NationalID, "passport "}, "in_passport": {NationalID, "passport "}, "de_passport": {NationalID, "passport "},
 		"uk_nhs": {MedicalID, "NHS "}, "us_npi": {MedicalID, "NPI "}, "aba_routing": {BankAccount, "routing "}, "us_bank": {BankAccount, "account "},
-		"us_driver_license": {NationalID, "licence "}, "uk_driving_licence": {NationalID, "license "}, "pl_pesel": {NationalID, "PESEL "},
+		"us_driver_license": {NationalID, "license "}, "uk_driving_licence": {NationalID, "license "}, "pl_pesel": {NationalID, "PESEL "}, //nolint:misspell // as the corpus spells it
 		"uk_vehicle_registration": {Vehicle, "plate "}, "tr_national_id": {NationalID, "kimlik "}, "se_personnummer": {NationalID, "personnummer "},
 	}
 	d := New(words(t))
