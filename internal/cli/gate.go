@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tocsin/internal/minimize"
@@ -23,7 +24,7 @@ const secretSize = 32
 // gate returns the privacy gate that runs here, before anything leaves this
 // machine. Its secret stays in the configuration folder: the same object gets
 // the same new id every time, and nobody else can tell which one it was.
-func (a *app) gate(configDir, creator string) (*minimize.Gate, error) {
+func (a *app) gate(configDir, creator, rules string) (*minimize.Gate, error) {
 	dir, err := a.configDir(configDir)
 	if err != nil {
 		return nil, err
@@ -36,7 +37,16 @@ func (a *app) gate(configDir, creator string) (*minimize.Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := minimize.New(minimize.Options{Secret: secret, Creator: creator, Changed: changed})
+	var policy []byte
+	if rules != "" {
+		if policy, err = os.ReadFile(rules); err != nil {
+			return nil, fileError(rules, err)
+		}
+	}
+	g, err := minimize.New(minimize.Options{Secret: secret, Creator: creator, Changed: changed, Rules: policy})
+	if rules != "" && err != nil {
+		return nil, &failure{code: ExitUsage, what: err.Error(), where: rules, next: "'tocsin minimize --print-rules' writes the file that comes with the program"}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("privacy gate: %w", err)
 	}
@@ -144,6 +154,7 @@ func makeSecret(name string) error {
 type gated struct {
 	objects  []minimize.Object
 	findings []minimize.Finding
+	reviews  []minimize.Review
 	rejected []validate.Rejection
 	before   map[string]stix.Value // by id and version
 	rules    string
@@ -166,7 +177,7 @@ func pass(g *minimize.Gate, raw [][]byte) (gated, error) {
 		return gated{}, fmt.Errorf("validate: %w", err)
 	}
 	out := g.Apply(valid)
-	r := gated{objects: out.Objects(), findings: out.Findings(), rejected: out.Rejected(), rules: out.Rules(), before: map[string]stix.Value{}}
+	r := gated{objects: out.Objects(), findings: out.Findings(), reviews: out.Reviews(), rejected: out.Rejected(), rules: out.Rules(), before: map[string]stix.Value{}}
 	if len(r.findings) > 0 {
 		changed := map[string]bool{}
 		for _, f := range r.findings {
@@ -272,9 +283,29 @@ func (a *app) showChanged(g *gated, most int) (changed, followed int) {
 			if d.after != "" {
 				a.say("    %s", a.out(green, "+ "+masked))
 			}
+			for _, why := range g.reasons(o.Original(), d.at) {
+				a.say("      %s", a.out(faint, why))
+			}
 		}
 	}
 	return changed, followed
+}
+
+// reasons says by which rules, and by whose authority, the gate changed a place
+// or something inside of it.
+func (g *gated) reasons(object, at string) (list []string) {
+	for _, f := range g.findings {
+		if f.Object == object && (f.At == at || strings.HasPrefix(f.At, at+"/")) {
+			list = append(list, f.Class+" "+f.Action+": "+f.Why)
+		}
+	}
+	for _, r := range g.reviews {
+		if r.Object == object && r.At == at {
+			list = append(list, r.Placeholder+" is unsure: a person can restore it")
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // around shortens two texts for one line each, so that the place where they
@@ -316,7 +347,12 @@ func (a *app) gather(ctx context.Context, names []string) (gathered, error) {
 	var g gathered
 	var rest [][]byte
 	size := 0
-	err := a.pieces(ctx, "reading", names, func(in *input, p piece) error {
+	files, err := a.readDocuments(ctx, names, &g)
+	if err != nil {
+		return gathered{}, err
+	}
+	g.raw, rest = nil, g.raw
+	err = a.pieces(ctx, "reading", files, func(in *input, p piece) error {
 		if p.shell {
 			for _, f := range checkShell(p.raw) {
 				g.broken = append(g.broken, fault{At: fmt.Sprintf("%s:%d", in.name, p.line), Clause: f.Clause, Message: f.Message})

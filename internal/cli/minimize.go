@@ -15,8 +15,8 @@ import (
 )
 
 func (a *app) minimize() *cobra.Command {
-	var configDir, creator string
-	var jsonl bool
+	var configDir, creator, rules string
+	var jsonl, printRules bool
 	c := &cobra.Command{
 		Use:   "minimize FILE…",
 		Short: "Show what the privacy gate would remove before sharing, as a diff",
@@ -26,14 +26,22 @@ are not changed; --json writes the bundle as it would be shared.
 
 A changed object becomes a new one with an id of its own (STIX 2.1 §3.5), made with a
 secret that stays in your configuration folder. With --jsonl every line of standard
-input, an object or a bundle, gets a line of output: {"result":…,"findings":[…]}, or
-{"result":null,"findings":[],"errors":[…]} when it is not valid STIX.`,
+input, an object or a bundle, gets a line of output: {"result":…,"findings":[…],
+"review":[…]}, or with "result":null and "errors":[…] when it is not valid STIX. What is
+in review is masked because the gate is not sure of it: a person can restore it.
+
+Reports, messages and tables (.txt, .md, .eml, .csv) are read for indicators first, as
+'tocsin extract' does.`,
 		Example: `  tocsin minimize incident.json
   tocsin minimize --json incident.json > shareable.json
   tocsin minimize --jsonl < objects.jsonl`,
 		GroupID: groupCheck,
 		RunE: func(cmd *cobra.Command, names []string) error {
-			g, err := a.gate(configDir, creator)
+			if printRules {
+				_, err := a.Stdout.Write(minimize.DefaultRules())
+				return err //nolint:wrapcheck // nothing to add
+			}
+			g, err := a.gate(configDir, creator, rules)
 			if err != nil {
 				return err
 			}
@@ -51,6 +59,8 @@ input, an object or a bundle, gets a line of output: {"result":…,"findings":[�
 	}
 	c.Flags().StringVar(&configDir, "config-dir", "", "folder of your configuration, with the gate's secret")
 	c.Flags().StringVar(&creator, "creator", "", "id of the STIX identity in whose name changed copies are made")
+	c.Flags().StringVar(&rules, "rules", "", "rule file of your community; without it the one that comes with the program")
+	c.Flags().BoolVar(&printRules, "print-rules", false, "write the rule file that comes with the program, to begin your own with")
 	c.Flags().BoolVar(&jsonl, "jsonl", false, "minimize every line of standard input, one line of result for each")
 	return c
 }
@@ -59,13 +69,14 @@ input, an object or a bundle, gets a line of output: {"result":…,"findings":[�
 type minimized struct {
 	Result   json.RawMessage    `json:"result"`
 	Findings []minimize.Finding `json:"findings"`
+	Review   []minimize.Review  `json:"review"`
 	Errors   []fault            `json:"errors,omitempty"`
 }
 
 // minimizeLine answers a line in its own form: an object with an object, a
 // bundle with a bundle. Of a bundle, what is not valid is left out and named.
 func minimizeLine(g *minimize.Gate, line []byte) minimized {
-	none := minimized{Result: json.RawMessage("null"), Findings: []minimize.Finding{}}
+	none := minimized{Result: json.RawMessage("null"), Findings: []minimize.Finding{}, Review: []minimize.Review{}}
 	root, err := stix.Parse(line, stix.Limits{Bytes: maxLine})
 	if err != nil {
 		none.Errors = []fault{syntaxFault(err)}
@@ -77,7 +88,7 @@ func minimizeLine(g *minimize.Gate, line []byte) minimized {
 		return none
 	}
 	out := g.Apply(valid)
-	m := minimized{Result: none.Result, Findings: notNil(out.Findings())}
+	m := minimized{Result: none.Result, Findings: notNil(out.Findings()), Review: notNil(out.Reviews())}
 	for _, r := range out.Rejected() {
 		e := r.Error()
 		m.Errors = append(m.Errors, fault{At: e.At, Clause: e.Clause, Message: e.Message, Object: r.ID})
@@ -125,7 +136,7 @@ func (a *app) minimizeFiles(ctx context.Context, g *minimize.Gate, names []strin
 	if a.json {
 		return a.writeJSON(map[string]any{
 			"result":   json.RawMessage(`{"type":"bundle","id":"bundle--` + stix.UUIDv4() + `","objects":` + string(list(out.objects)) + `}`),
-			"findings": notNil(out.findings), "rules": out.rules, "errors": append(in.broken, rejections(out.rejected)...),
+			"findings": notNil(out.findings), "review": notNil(out.reviews), "rules": out.rules, "errors": append(in.broken, rejections(out.rejected)...),
 		})
 	}
 	changed, followed := a.showChanged(&out, mostObjects)
@@ -136,6 +147,9 @@ func (a *app) minimizeFiles(ctx context.Context, g *minimize.Gate, names []strin
 		return nil
 	}
 	a.say("%s of %s would be changed, %s left out; %s more follow because they refer to those", grouped(changed), count(len(in.raw), "object"), grouped(dropped), grouped(followed))
+	if n := len(out.reviews); n > 0 {
+		a.say("%s masked because it is unsure, for a person to look at", count(n, "value"))
+	}
 	a.say("by the rules %s\n", out.rules)
 	a.table([]string{"REMOVED", "HOW", "RULE", "WHY"}, summarizeFindings(out.findings))
 	return nil

@@ -32,6 +32,7 @@ type submitFlags struct {
 
 	receipts  string
 	configDir string
+	rules     string
 	dryRun    bool
 	yes       bool
 }
@@ -58,12 +59,16 @@ shows what would leave this machine and which organizations would see it, and as
 Then it shares them and saves the hub's receipts, which prove later and offline what
 was shared, how it was minimized, with whom and under which conditions.
 
+Reports, messages and tables (.txt, .md, .eml, .csv) may be given as well: indicators
+are read out of them, and shared as STIX with a report when you say yes.
+
 Nothing leaves before you say yes. What is submitted twice is stored once. Objects
 marked TLP:RED are seen by those only that --to names.
 
 Exit code 0: everything is shared. 1: something was refused, or you said no.`,
 		Example: `  tocsin submit incident.json --dry-run
   tocsin submit incident.json
+  tocsin submit report.md phish.eml
   tocsin submit red.json --to example-cert
   tocsin submit feed/*.json.gz --yes --json`,
 		GroupID: groupShare,
@@ -83,6 +88,7 @@ Exit code 0: everything is shared. 1: something was refused, or you said no.`,
 	f.StringArrayVar(&o.to, "to", nil, "share with this organization only; may be given more than once")
 	f.StringVar(&o.receipts, "receipts", "./receipts", "folder for receipts")
 	f.StringVar(&o.configDir, "config-dir", "", "folder of your configuration, with the privacy gate's secret")
+	f.StringVar(&o.rules, "rules", "", "rule file of the privacy gate here; the hub's own applies as well")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would leave and who would see it, and share nothing")
 	f.BoolVar(&o.yes, "yes", false, "share without asking")
 	return c
@@ -97,6 +103,8 @@ type shared struct {
 	Types       map[string]int      `json:"types"`
 	Invalid     []fault             `json:"invalid"`  // that stay here
 	Findings    []minimize.Finding  `json:"findings"` // of the privacy gate here
+	Review      []minimize.Review   `json:"review"`   // masked because the gate is not sure of it
+	Rules       string              `json:"rules"`    // hash of the gate's rules
 	Audience    []audience          `json:"audience"`
 	New         int                 `json:"new"`
 	Known       int                 `json:"known"` // were there before
@@ -130,7 +138,7 @@ func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) er
 	if err != nil {
 		return err
 	}
-	g, err := a.gate(o.configDir, who.Organization.Identity)
+	g, err := a.gate(o.configDir, who.Organization.Identity, o.rules)
 	if err != nil {
 		return err
 	}
@@ -144,7 +152,7 @@ func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) er
 	}
 	r := shared{
 		DryRun: o.dryRun, Community: o.community, Collection: o.collection, Objects: len(out.objects), Types: map[string]int{},
-		Invalid: append(notNil(in.broken), rejections(out.rejected)...), Findings: notNil(out.findings), Audience: seen,
+		Invalid: append(notNil(in.broken), rejections(out.rejected)...), Findings: notNil(out.findings), Review: notNil(out.reviews), Rules: out.rules, Audience: seen,
 		Pending: []hubclient.Pending{}, Failures: []hubclient.Failure{}, Submissions: []submission{},
 	}
 	for _, object := range out.objects {
