@@ -1,5 +1,7 @@
 package stix
 
+import "bytes"
+
 // commonProperties is the table of STIX 2.1 §3.2. It differs for the objects of
 // chapter 6, which are neither made by anybody nor versioned; the objects of
 // chapter 7 refine it in their own tables.
@@ -55,7 +57,7 @@ func shouldBeIdentity(c *checker, _, v Value) {
 // customTable is what holds for objects of types that the standard does not
 // define (STIX 2.1 §7.3.2, §11.2.1): they support the common properties.
 func customTable() table {
-	t := table{clause: "STIX 2.1 §11.2.1", rules: []rule{versioned, undeclaredType}}
+	t := table{clause: "STIX 2.1 §11.2.1", rules: []rule{versioned, undeclaredType, shouldHaveOwn}}
 	for _, r := range commonProperties(sdo) {
 		// Whether it is like a domain object, which needs them all, or like an
 		// observable shows in the object only: see versioned.
@@ -98,6 +100,20 @@ func undeclaredType(c *checker, o, _ Value) {
 		}
 	}
 	c.warn(o.Get("type"), "STIX 2.1 §11.2", "a custom type of object should be declared by an extension")
+}
+
+// shouldHaveOwn warns of custom objects that have nothing but the common
+// properties, and so say nothing (STIX 2.1 §7.3.3, §11.2.1).
+func shouldHaveOwn(c *checker, o, _ Value) {
+	if c.options.ErrorsOnly {
+		return
+	}
+	for i := o.i + 1; i < o.node().next; i = o.d.nodes[i].next {
+		if name := o.d.name(i); c.selfType.row(name) < 0 || string(name) == "extensions" {
+			return
+		}
+	}
+	c.warn(o, "STIX 2.1 §11.2.1", "a custom object has one property or more besides the common ones")
 }
 
 // unknown checks a property that the table does not have.
@@ -202,11 +218,11 @@ func extensions() check {
 					c.failMissing(e, "extension_type", "STIX 2.1 §3.2", "an extension has an extension_type")
 				}
 				c.contents(e)
-			case isTypeName(name, len(name)):
+			case isTypeName(name, len(name)) && bytes.HasSuffix(name, []byte("-ext")):
 				c.warn(e, "STIX 2.1 §11.3", "a custom extension should be declared by an extension-definition and have its id for a key")
 				c.contents(e)
 			default:
-				c.fail(e, "STIX 2.1 §3.2", "the id of an extension-definition or the name of a predefined extension was expected as the key")
+				c.fail(e, "STIX 2.1 §3.2", "the id of an extension-definition or the name of an extension, which ends in -ext, was expected as the key")
 			}
 		}
 	}

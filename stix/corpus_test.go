@@ -120,12 +120,11 @@ func judge(t *testing.T, verdicts []verdict, divergences map[string]string) {
 // validator, which are numbered in its messages. It may have more.
 func compareWarnings(t *testing.T, c verdict, got []stix.Problem) {
 	t.Helper()
-	const vocabulary, term, declare = "is not one of", "lower case", "by an extension"
-	// Three registries are not in this package: 273 is about IPFIX elements, 274
-	// about header fields, 275 about socket options.
+	const vocabulary, term, declare, known = "is not one of", "lower case", "by an extension", "name of a known entry"
 	fragments := map[string]string{
 		"103": "a UUID of version", "111": term, "121": term, "141": "a number should be the key", "143": term, "149": "_CLASS",
-		"201": declare, "202": "does not list this relationship", "276": "name of a known entry",
+		"201": declare, "202": "does not list this relationship", "271": "media type", "272": "service name",
+		"273": known, "274": known, "275": known, "276": known, "277": "two letters",
 		"301": "_port should be there", "302": "hashes should stand beside", "303": "should be there", "304": "deprecated",
 		"305": "should be there", "306": "should name the properties", "401": declare,
 	}

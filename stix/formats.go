@@ -2,7 +2,6 @@ package stix
 
 import (
 	"bytes"
-	_ "embed"
 	"net/netip"
 	"strings"
 	"unicode"
@@ -233,42 +232,6 @@ func isLanguage(s []byte) bool {
 	}
 	_, err := language.Parse(string(s))
 	return err == nil
-}
-
-// charsets are the names of the IANA character set registry, one a line: the
-// preferred MIME name where there is one. From golang.org/x/text/encoding/
-// ianaindex, BSD-3-Clause.
-//
-//go:embed charsets.txt
-var charsets string
-
-func isCharset(s []byte) bool {
-	for line := range strings.Lines(charsets) {
-		if strings.TrimSuffix(line, "\n") == string(s) {
-			return true
-		}
-	}
-	return false
-}
-
-// isMediaType reports whether s begins as a registered media type does.
-func isMediaType(s []byte) bool {
-	slash := bytes.IndexByte(s, '/')
-	if slash < 0 || slash == len(s)-1 {
-		return false
-	}
-	switch string(s[:slash]) {
-	case "application", "audio", "font", "image", "message", "model", "multipart", "text", "video":
-		return true
-	}
-	return false
-}
-
-// shouldBeMediaType warns of MIME types that no registry has.
-func shouldBeMediaType(c *checker, _, v Value) {
-	if !isMediaType(v.inside()) {
-		c.warn(v, "STIX 2.1 §6.1.1", "a media type of the IANA registry should be used")
-	}
 }
 
 // isRegistryKey reports whether the hive of a registry key is not abbreviated.

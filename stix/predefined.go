@@ -6,7 +6,7 @@ package stix
 // archiveExt is the table of STIX 2.1 §6.7.2.
 func archiveExt() table {
 	return table{clause: "STIX 2.1 §6.7.2", rows: []row{
-		required("contains_refs", list(ref("file", "directory"))),
+		required("contains_refs", list(ref("file", "directory")), holdsAFile),
 	}}
 }
 
@@ -54,9 +54,55 @@ func rasterImageExt() table {
 		optional("image_height", integer),
 		optional("image_width", integer),
 		optional("bits_per_pixel", integer),
-		optional("exif_tags", dictionary(integerOrText)),
+		optional("exif_tags", dictionary(integerOrText), shouldHaveKeys(clause, isEXIFTag)),
 	}
 	return table{clause: clause, rows: rows, rules: []rule{anyRow(clause, rows)}}
+}
+
+// isEXIFTag reports whether a key is written as the EXIF specification writes
+// its tags: words of letters and digits, the first letter a capital.
+func isEXIFTag(key []byte) bool {
+	if len(key) == 0 || key[0] < 'A' || key[0] > 'Z' {
+		return false
+	}
+	for _, c := range key {
+		if c == '_' || c == '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// holdsAFile demands that an archive has a file in it. Of objects of types that
+// the standard does not define nobody knows.
+func holdsAFile(c *checker, _, v Value) {
+	if v.Kind() != Array || v.isEmpty() {
+		return
+	}
+	for _, e := range v.Elements() {
+		kind := string(typeOf(e.inside()))
+		if c.container != nil {
+			kind = c.container.kinds[e.Text()]
+		}
+		if kind != "directory" {
+			return
+		}
+	}
+	c.fail(v, "STIX 2.1 §6.7.2", "at least one file was expected in an archive")
+}
+
+// toTheSecond demands a time without a fraction of a second. One that is zero,
+// as some writers always add it, is warned of.
+func toTheSecond(c *checker, _, v Value) {
+	const clause, message = "STIX 2.1 §6.7.6", "a time precise to the second was expected, without a fraction"
+	s := v.inside()
+	switch {
+	case !isTime(s) || len(s) == len("2006-01-02T15:04:05Z"):
+	case len(withoutZeros(s)) > len("2006-01-02T15:04:05"):
+		c.fail(v, clause, message)
+	default:
+		c.warn(v, clause, message)
+	}
 }
 
 // windowsPEBinaryExt is the table of STIX 2.1 §6.7.6.
@@ -66,7 +112,7 @@ func windowsPEBinaryExt() table {
 		optional("imphash", text),
 		optional("machine_hex", hexadecimal),
 		optional("number_of_sections", notNegative(clause)),
-		optional("time_date_stamp", timestamp),
+		optional("time_date_stamp", timestamp, toTheSecond),
 		optional("pointer_to_symbol_table_hex", hexadecimal),
 		optional("number_of_symbols", notNegative(clause)),
 		optional("size_of_optional_header", notNegative(clause)),
@@ -132,7 +178,7 @@ func httpRequestExt() table {
 		required("request_method", text),
 		required("request_value", text),
 		optional("request_version", text),
-		optional("request_header", dictionary(headerField(clause))),
+		optional("request_header", dictionary(headerField(clause)), shouldHaveKeys(clause, isHTTPField)),
 		optional("message_body_length", integer),
 		optional("message_body_data_ref", ref("artifact")),
 	}}
@@ -158,21 +204,6 @@ func socketExt() table {
 		optional("socket_descriptor", notNegative(clause)),
 		optional("socket_handle", integer),
 	}}
-}
-
-// isSocketOption reports whether a key begins as the names of socket options
-// do.
-func isSocketOption(key []byte) bool {
-	for i, c := range key {
-		if c == '_' {
-			switch string(key[:i]) {
-			case "SO", "ICMP", "ICMP6", "IP", "IPV6", "MCAST", "TCP", "IRLMP":
-				return true
-			}
-			return false
-		}
-	}
-	return false
 }
 
 // tcpExt is the table of STIX 2.1 §6.12.5.

@@ -1,5 +1,7 @@
 package stix
 
+import "bytes"
+
 // scos are the STIX cyber-observable objects (STIX 2.1 §6).
 func scos() []objectType {
 	return []objectType{
@@ -65,7 +67,7 @@ func emailAddr() objectType {
 		clause: "STIX 2.1 §6.5.1",
 		rows: []row{
 			required("value", mailbox),
-			optional("display_name", text),
+			optional("display_name", text, shouldBeDecoded),
 			optional("belongs_to_ref", ref("user-account")),
 		},
 	}}
@@ -85,9 +87,9 @@ func emailMessage() objectType {
 			optional("cc_refs", list(ref("email-addr"))),
 			optional("bcc_refs", list(ref("email-addr"))),
 			optional("message_id", text),
-			optional("subject", text),
+			optional("subject", text, shouldBeDecoded),
 			optional("received_lines", list(text)),
-			optional("additional_header_fields", dictionary(headerField(clause))),
+			optional("additional_header_fields", dictionary(headerField(clause)), shouldBeDecoded),
 			optional("body", text, notWhen(clause, "is_multipart", true)),
 			optional("body_multipart", list(structure(emailMIMEPart())), notWhen(clause, "is_multipart", false)),
 			optional("raw_email_ref", ref("artifact")),
@@ -103,9 +105,39 @@ func emailMIMEPart() table {
 			optional("body", text),
 			optional("body_raw_ref", ref("artifact", "file")),
 			optional("content_type", text),
-			optional("content_disposition", text),
+			optional("content_disposition", text, shouldBeDecoded),
 		},
 		rules: []rule{oneOf("STIX 2.1 §6.6.2", "body", "body_raw_ref")},
+	}
+}
+
+// shouldBeDecoded warns of strings, in lists and dictionaries as well, that are
+// header field values in the encoding of RFC 2047 §2. What is decoded once may
+// still look so, so that it cannot be refused.
+func shouldBeDecoded(c *checker, _, v Value) {
+	if c.options.ErrorsOnly {
+		return
+	}
+	for i := v.i; i < v.node().next; i++ {
+		if e := (Value{v.d, i}); hasEncodedWord(e.inside()) {
+			c.warn(e, "STIX 2.1 §6.6", "encoded words (RFC 2047) should have been decoded")
+		}
+	}
+}
+
+// hasEncodedWord looks for "=?charset?encoding?text?=" (RFC 2047 §2).
+func hasEncodedWord(s []byte) bool {
+	for {
+		_, rest, found := bytes.Cut(s, []byte("=?"))
+		if !found {
+			return false
+		}
+		charset, word, found := bytes.Cut(rest, []byte("?"))
+		if found && len(charset) > 0 && len(word) > 2 && word[1] == '?' && (word[0]|0x20 == 'q' || word[0]|0x20 == 'b') &&
+			bytes.Contains(word[2:], []byte("?=")) {
+			return true
+		}
+		s = rest
 	}
 }
 
@@ -201,18 +233,18 @@ func networkTraffic() objectType {
 				optional("dst_ref", end),
 				optional("src_port", port),
 				optional("dst_port", port),
-				required("protocols", list(text)),
+				required("protocols", list(text), shouldBeProtocols),
 				optional("src_byte_count", notNegative(clause)),
 				optional("dst_byte_count", notNegative(clause)),
 				optional("src_packets", notNegative(clause)),
 				optional("dst_packets", notNegative(clause)),
-				optional("ipfix", dictionary(integerOrText)),
+				optional("ipfix", dictionary(integerOrText), shouldHaveKeys(clause, isIPFIX)),
 				optional("src_payload_ref", ref("artifact")),
 				optional("dst_payload_ref", ref("artifact")),
 				optional("encapsulates_refs", list(ref("network-traffic"))),
 				optional("encapsulated_by_ref", ref("network-traffic")),
 			},
-			rules: []rule{oneOf("STIX 2.1 §6.12", "src_ref", "dst_ref"), should("STIX 2.1 §6.12", "src_port", "dst_port")},
+			rules: []rule{oneOf("STIX 2.1 §6.12", "src_ref", "dst_ref"), should("STIX 2.1 §6.12", "src_port", "dst_port"), shouldListProtocols},
 		},
 	}
 }
@@ -331,7 +363,7 @@ func x509Certificate() objectType {
 		optional("issuer", text),
 		optional("validity_not_before", timestamp),
 		optional("validity_not_after", timestamp),
-		optional("subject", text),
+		optional("subject", text, shouldBeDecoded),
 		optional("subject_public_key_algorithm", text),
 		optional("subject_public_key_modulus", text),
 		optional("subject_public_key_exponent", integer),

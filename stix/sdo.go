@@ -1,5 +1,7 @@
 package stix
 
+import "golang.org/x/text/language"
+
 // sdos are the STIX domain objects (STIX 2.1 §4).
 func sdos() []objectType {
 	return []objectType{
@@ -159,17 +161,31 @@ func location() objectType {
 			optional("street_address", text),
 			optional("postal_code", text),
 		},
-		rules: []rule{oneOf("STIX 2.1 §4.10", "region", "country", "latitude", "longitude")},
+		rules: []rule{oneOf("STIX 2.1 §4.10", "region", "country", "latitude", "longitude"), shouldBePrecise},
 	}}
 }
 
-// shouldBeCountry warns of countries that are not written as two letters.
+// shouldBePrecise warns of coordinates that do not say how precise they are.
+func shouldBePrecise(c *checker, o, _ Value) {
+	if !c.options.ErrorsOnly && o.Get("latitude").Exists() && !o.Get("precision").Exists() {
+		c.warn(o, "STIX 2.1 §4.10", "the precision of the coordinates should be there")
+	}
+}
+
+// shouldBeCountry warns of countries that are no code of ISO 3166-1 alpha-2.
+// The standard's own vocabularies and examples have them in lower case too.
 func shouldBeCountry(c *checker, _, v Value) {
-	s := v.inside()
-	letter := func(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
-	if len(s) != 2 || !letter(s[0]) || !letter(s[1]) {
+	if !c.options.ErrorsOnly && !isCountry(v.inside()) {
 		c.warn(v, "STIX 2.1 §4.10.1", "a code of two letters (ISO 3166-1) should be used")
 	}
+}
+
+func isCountry(s []byte) bool {
+	if len(s) != 2 {
+		return false
+	}
+	r, err := language.ParseRegion(string(s))
+	return err == nil && r.IsCountry()
 }
 
 func malware() objectType {
