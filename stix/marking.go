@@ -8,7 +8,7 @@ import (
 
 func markingDefinition() objectType {
 	const clause = "STIX 2.1 §7.2.1"
-	return objectType{name: "marking-definition", kind: metaType, table: table{
+	return objectType{name: "marking-definition", kind: metaType, extensions: markingExtensions(), table: table{
 		clause: clause,
 		rows: []row{
 			required("created", timestamp, shouldHaveMilliseconds),
@@ -57,9 +57,6 @@ func definitionFits(c *checker, o, _ Value) {
 		c.warn(is, "STIX 2.1 §7.2.1", "markings of other types should be defined by an extension")
 	}
 }
-
-// tlp2 is the extension by which the Traffic Light Protocol 2.0 is written.
-const tlp2 = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
 
 // tlpIsFixed demands that the markings of the Traffic Light Protocol mean what
 // their identifiers do: programs go by these, so that another content under such

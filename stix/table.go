@@ -107,13 +107,14 @@ type objectType struct {
 type catalog struct {
 	types  map[string]*objectType
 	custom *objectType // what an object of any other type is checked against
+	bundle objectType  // which is not a STIX object (STIX 2.1 §8)
 }
 
 // standard are the object types of STIX 2.1.
 var standard = newCatalog() //nolint:gochecknoglobals // immutable table: built once, read by every Validate
 
 func newCatalog() *catalog {
-	all := &catalog{types: map[string]*objectType{}, custom: &objectType{table: customTable().indexed()}}
+	all := &catalog{types: map[string]*objectType{}, custom: &objectType{table: customTable().indexed()}, bundle: bundleType()}
 	for _, chapter := range [][]objectType{sdos(), sros(), scos(), metas()} {
 		for _, t := range chapter {
 			t.rows = append(commonProperties(t.kind), t.rows...)

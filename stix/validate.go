@@ -8,6 +8,8 @@ type Options struct {
 	// any text passes. Its text becomes part of a message, so it must not quote
 	// the pattern.
 	Pattern func(text string) error
+	// Profile adds the rules of a community; the empty one adds none.
+	Profile Profile
 	// ErrorsOnly leaves warnings out, for callers that show them to nobody.
 	ErrorsOnly bool
 }
@@ -27,9 +29,10 @@ const mostProblems = 100
 // Objects of types that the standard does not define are checked against the
 // common properties, and properties that it does not define against what holds
 // for every value: no null, no empty list or dictionary, no integer beyond
-// ±(2^53−1). A bundle is not a STIX object (STIX 2.1 §8) and is refused.
+// ±(2^53−1). A bundle is not a STIX object (STIX 2.1 §8) and is refused; for it
+// there is [ValidateBundle].
 func Validate(v Value, options Options) []Problem {
-	c := checker{options: options, catalog: standard, root: v}
+	c := checker{options: options, catalog: standard, root: v, most: mostProblems}
 	c.object(v)
 	return c.problems
 }
@@ -42,6 +45,7 @@ type checker struct {
 	problems []Problem
 	errors   int
 	warnings int
+	most     int // of each that are reported
 
 	part
 }
@@ -69,18 +73,18 @@ const (
 )
 
 // full reports whether enough errors were found to stop looking.
-func (c *checker) full() bool { return c.errors > mostProblems }
+func (c *checker) full() bool { return c.errors > c.most }
 
 // fail reports that v breaks a MUST.
 func (c *checker) fail(v Value, clause, message string) {
-	if c.errors++; c.errors <= mostProblems {
+	if c.errors++; c.errors <= c.most {
 		c.add(ClassInvalid, v.pointerFrom(c.root.i), clause, message)
 	}
 }
 
 // failMissing reports that the object o lacks a property.
 func (c *checker) failMissing(o Value, name, clause, message string) {
-	if c.errors++; c.errors <= mostProblems {
+	if c.errors++; c.errors <= c.most {
 		c.add(ClassInvalid, o.pointerFrom(c.root.i)+"/"+name, clause, message)
 	}
 }
@@ -90,7 +94,7 @@ func (c *checker) warn(v Value, clause, message string) {
 	if c.options.ErrorsOnly {
 		return
 	}
-	if c.warnings++; c.warnings <= mostProblems {
+	if c.warnings++; c.warnings <= c.most {
 		c.add(ClassWarning, v.pointerFrom(c.root.i), clause, message)
 	}
 }
@@ -116,7 +120,7 @@ func (c *checker) object(v Value) {
 	inside := name.inside()
 	switch {
 	case string(inside) == "bundle":
-		c.fail(name, "STIX 2.1 §8", "a bundle is not a STIX object; check the objects in it")
+		c.fail(name, "STIX 2.1 §8", "a bundle is not a STIX object; check it as a bundle")
 		return
 	case !isTypeName(inside, len(inside)):
 		c.fail(name, "STIX 2.1 §3.1", "a type name was expected: 3 to 250 characters of a-z, 0-9 and single hyphens, a letter first")
@@ -130,13 +134,16 @@ func (c *checker) object(v Value) {
 		c.integers(v)
 	}
 	c.rows(&c.selfType.table, v)
+	if c.options.Profile != "" && c.container == nil {
+		c.profile(v)
+	}
 }
 
 // integers checks the range of all integers of an object, in properties that
 // nobody knows as well: beyond it, readers round them each in their own way.
 func (c *checker) integers(v Value) {
 	nodes := v.d.nodes
-	for i := v.i + 1; i < nodes[v.i].next; i++ {
+	for i := v.i; i < nodes[v.i].next; i++ {
 		if nodes[i].kind != Number {
 			continue
 		}
