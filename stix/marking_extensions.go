@@ -9,12 +9,15 @@ import "bytes"
 // tlp2 is the extension by which the Traffic Light Protocol 2.0 is written.
 const tlp2 = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
 
+// acs3ID is the extension of the Access Control Specification 3.0a.
+const acs3ID = "extension-definition--3a65884d-005a-4290-8335-cb2d778a83ce"
+
 // markingExtensions are the extensions of marking-definitions that are checked
 // by tables.
 func markingExtensions() map[string]check {
 	return map[string]check{
-		tlp2: structure(tlp2Ext()),
-		"extension-definition--3a65884d-005a-4290-8335-cb2d778a83ce": structure(acs3Ext()),
+		tlp2:   structure(tlp2Ext()),
+		acs3ID: structure(acs3Ext()),
 		"extension-definition--762e2e97-ee51-43e5-a9ea-165fbb862c4a": structure(iep2Ext()),
 		"extension-definition--dff17fb3-edcb-4f99-ad1b-4b751c95738a": structure(cuiExt()),
 	}

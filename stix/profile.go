@@ -105,9 +105,10 @@ func interopRequires(kind string) []string {
 	return nil
 }
 
-// personaSends are the types without which a bundle shows nothing of what a
-// persona is tested for (Interoperability Test Document, Part 1, producer
-// tests). The pairing is from its table of personas and use cases.
+// personaSends are the types of which a bundle of a persona has one at least.
+// The pairing follows what the personas are for; it has not been compared with
+// the test cases of the document, so that a bundle without them is only warned
+// of.
 func personaSends(persona string) []string {
 	switch persona {
 	case "tds", "siem":
@@ -238,11 +239,17 @@ func (c *checker) ais(o Value) {
 			c.failMissing(o, "created_by_ref", aisProfile, "the identity that submits is required, with its label of consent")
 		}
 	}
+	if acs := o.Get("extensions").Get(acs3ID).Get("control_set"); acs.Exists() {
+		c.aisACS(acs)
+	}
 	if c.options.ErrorsOnly {
 		return
 	}
 	for i := o.i + 1; i < o.node().next; i = o.d.nodes[i].next {
 		v := Value{o.d, i}
+		if aisConsent(o).Exists() && string(o.d.name(i)) == "labels" && v.Len() == 1 {
+			continue
+		}
 		switch aisClass(c.selfType, o.d.name(i)) {
 		case aisReview:
 			c.warn(v, aisProfile, "free text: a person reviews it before it is sent on")
@@ -251,6 +258,20 @@ func (c *checker) ais(o Value) {
 		case aisPass:
 		}
 	}
+}
+
+// aisACS checks the access control markings of what is sent to AIS: nothing
+// classified, and said to be about a threat.
+func (c *checker) aisACS(control Value) {
+	if level := control.Get("classification"); level.Exists() && !level.Is("U") {
+		c.fail(level, aisProfile, "the classification U was expected: AIS takes nothing classified")
+	}
+	for _, d := range control.Get("formal_determination").Elements() {
+		if d.Is("INFORMATION-DIRECTLY-RELATED-TO-CYBERSECURITY-THREAT") {
+			return
+		}
+	}
+	c.failMissing(control, "formal_determination", aisProfile, "the formal determination INFORMATION-DIRECTLY-RELATED-TO-CYBERSECURITY-THREAT was expected")
 }
 
 // An aisTreatment is what happens to a property on its way through AIS.

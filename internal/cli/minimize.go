@@ -84,7 +84,7 @@ func minimizeLine(g *minimize.Gate, line []byte) minimized {
 	}
 	valid, err := validate.Parse(line, validate.Options{Bytes: maxLine, Objects: mostObjects})
 	if err != nil {
-		none.Errors, _ = checkText(line)
+		none.Errors, _ = checkText(line, "")
 		return none
 	}
 	out := g.Apply(valid)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tocsin/internal/validate"
 	"tocsin/stix"
 )
 
@@ -60,15 +59,20 @@ standard input gets a line of output, {"valid":…,"errors":[…],"warnings":[�
 the exit code is 0 when all lines were answered.`,
 		Example: `  tocsin validate threats.json
   tocsin validate --warnings *.json
+  tocsin validate --profile interop:tip threats.json
   tocsin validate --json threats.json | jq '.files[].errors'
   tocsin validate --jsonl < objects.jsonl > results.jsonl`,
 		GroupID: groupCheck,
 		RunE: func(cmd *cobra.Command, names []string) error {
+			var err error
+			if o.profile, err = profileFlag(o.profileName); err != nil {
+				return err
+			}
 			if o.jsonl {
 				if len(names) > 0 {
 					return usage("--jsonl reads standard input and takes no files", "tocsin validate --jsonl < FILE")
 				}
-				return a.lines(cmd.Context(), func(line []byte) any { return checkLine(line) })
+				return a.lines(cmd.Context(), func(line []byte) any { return checkLine(line, o.profile) })
 			}
 			if len(names) == 0 {
 				return usage("name at least one file", `"-" is standard input`)
@@ -79,10 +83,15 @@ the exit code is 0 when all lines were answered.`,
 	c.Flags().BoolVar(&o.jsonl, "jsonl", false, "check every line of standard input, one line of result for each")
 	c.Flags().BoolVar(&o.warnings, "warnings", false, "show what SHOULD be otherwise too")
 	c.Flags().BoolVar(&o.all, "all", false, "show every problem, not only the first 20 of a file")
+	c.Flags().StringVar(&o.profileName, "profile", "", "check the rules of a community too: interop, interop:PERSONA or ais")
 	return c
 }
 
-type validateFlags struct{ jsonl, warnings, all bool }
+type validateFlags struct {
+	jsonl, warnings, all bool
+	profileName          string
+	profile              stix.Profile
+}
 
 func (a *app) validateFiles(ctx context.Context, names []string, o validateFlags) error {
 	var results []*validated
@@ -90,9 +99,13 @@ func (a *app) validateFiles(ctx context.Context, names []string, o validateFlags
 		return &validated{Valid: true, Errors: []fault{}, Warnings: []fault{}, began: time.Now()}
 	}
 	valid, r := true, newResult()
-	err := a.pieces(ctx, "checking", names, func(in *input, p piece) error {
+	pieces := a.pieces
+	if o.profile != "" {
+		pieces = a.wholes
+	}
+	err := pieces(ctx, "checking", names, func(in *input, p piece) error {
 		r.File, r.bytes = in.name, max(r.bytes, p.offset+int64(len(p.raw)))
-		wrong, should := r.add(p)
+		wrong, should := r.add(p, o.profile)
 		if a.json {
 			r.keep(&r.Errors, p, wrong)
 			r.keep(&r.Warnings, p, should)
@@ -140,9 +153,15 @@ func (a *app) validateFiles(ctx context.Context, names []string, o validateFlags
 const mostShown = 20
 
 // add checks a piece of the file, counts, and returns what is wrong with it.
-func (r *validated) add(p piece) (wrong, should []fault) {
-	root, err := stix.Parse(p.raw, stix.Limits{})
+func (r *validated) add(p piece, profile stix.Profile) (wrong, should []fault) {
+	var root stix.Value
+	var err error
+	if profile == "" {
+		root, err = stix.Parse(p.raw, stix.Limits{})
+	}
 	switch {
+	case profile != "":
+		wrong, should = r.addWhole(p.raw, profile)
 	case err != nil && p.shell:
 		wrong = []fault{syntaxFault(err)}
 		r.bundles++
@@ -154,7 +173,7 @@ func (r *validated) add(p piece) (wrong, should []fault) {
 		wrong = checkContainer(root)
 		r.bundles++
 	default:
-		wrong, should = checkValue(root, "")
+		wrong, should = checkValue(root, "", "")
 		r.Objects++
 		if len(wrong) > 0 {
 			r.Invalid++
@@ -188,8 +207,8 @@ func (f *fault) place(p piece) {
 }
 
 // checkLine checks one text: an object, a bundle or an envelope.
-func checkLine(text []byte) map[string]any {
-	wrong, should := checkText(text)
+func checkLine(text []byte, profile stix.Profile) map[string]any {
+	wrong, should := checkText(text, profile)
 	return map[string]any{"valid": len(wrong) == 0, "errors": notNil(wrong), "warnings": notNil(should)}
 }
 
@@ -200,37 +219,12 @@ func notNil[T any](list []T) []T {
 	return list
 }
 
-func checkText(text []byte) (wrong, should []fault) {
+func checkText(text []byte, profile stix.Profile) (wrong, should []fault) {
 	root, err := stix.Parse(text, stix.Limits{Bytes: maxLine})
 	if err != nil {
 		return []fault{syntaxFault(err)}, nil
 	}
-	objects := root.Get("objects")
-	if root.Get("type").Is("bundle") || objects.Kind() == stix.Array {
-		wrong = checkContainer(root)
-		for i, v := range objects.Elements() {
-			w, s := checkValue(v, "/objects/"+strconv.Itoa(i))
-			wrong, should = append(wrong, w...), append(should, s...)
-		}
-		return wrong, should
-	}
-	return checkValue(root, "")
-}
-
-func checkValue(v stix.Value, at string) (wrong, should []fault) {
-	id := v.Get("id").Text()
-	if _, _, ok := stix.SplitID(id); !ok {
-		id = ""
-	}
-	for _, p := range validate.Check(v) {
-		f := fault{At: at + p.At, Clause: p.Clause, Message: p.Message, Object: id}
-		if p.Class == stix.ClassWarning {
-			should = append(should, f)
-		} else {
-			wrong = append(wrong, f)
-		}
-	}
-	return wrong, should
+	return checkParsed(root, profile)
 }
 
 // checkShell checks what is around a list of objects.

@@ -186,9 +186,14 @@ func (b *Bundle) add(v stix.Value, at string) {
 }
 
 // Check reports everything that is wrong with one parsed object, warnings
-// included.
-func Check(v stix.Value) []stix.Problem {
-	return stix.Validate(v, stix.Options{Pattern: CheckPattern})
+// included, by the standard and by a profile.
+func Check(v stix.Value, profile stix.Profile) []stix.Problem {
+	return stix.Validate(v, stix.Options{Pattern: CheckPattern, Profile: profile})
+}
+
+// CheckBundle does so for a bundle and all objects in it.
+func CheckBundle(v stix.Value, profile stix.Profile) []stix.Problem {
+	return stix.ValidateBundle(v, stix.Options{Pattern: CheckPattern, Profile: profile})
 }
 
 // CheckPattern reports why a STIX pattern cannot be parsed, or nil
