@@ -27,7 +27,7 @@ const mostBundleProblems = 10_000
 // not hold is not missed: references may lead out of it (§3.3), unless the
 // options have a profile that says otherwise.
 func ValidateBundle(v Value, options Options) []Problem {
-	c := checker{options: options, catalog: standard, root: v, most: mostBundleProblems}
+	c := checker{options: options, catalog: standard, root: v, most: [2]int{mostBundleProblems, mostBundleProblems}}
 	if v.Kind() != Object {
 		c.fail(v, "STIX 2.1 §8", "a bundle was expected")
 		return c.problems
@@ -63,18 +63,22 @@ func bundleObjects(c *checker, v Value) {
 		return
 	}
 	whole := *c
-	for i := v.i + 1; i < v.node().next && c.errors+c.warnings < 2*mostBundleProblems; i = v.d.nodes[i].next {
+	for i := v.i + 1; i < v.node().next && !c.full(); i = v.d.nodes[i].next {
 		errors, warnings := c.errors, c.warnings
-		c.errors, c.warnings, c.most = 0, 0, min(mostProblems, mostBundleProblems-min(errors, mostBundleProblems))
+		c.errors, c.warnings = 0, 0
+		c.most = [2]int{
+			min(mostProblems, mostBundleProblems-min(errors, mostBundleProblems)),
+			min(mostProblems, mostBundleProblems-min(warnings, mostBundleProblems)),
+		}
 		o := Value{v.d, i}
 		if o.Get("type").Is("bundle") {
 			c.fail(o, "STIX 2.1 §8.1", "a STIX object was expected, and a bundle is none")
 		} else {
 			c.object(o)
 		}
-		c.errors, c.warnings = c.errors+errors, c.warnings+warnings
+		c.errors, c.warnings, c.most = c.errors+errors, c.warnings+warnings, whole.most
 	}
-	c.part, c.most = whole.part, whole.most
+	c.part = whole.part
 }
 
 // A version is one object of a bundle.

@@ -112,3 +112,32 @@ func TestBundlesOfTheStandardsMarkingsAreValid(t *testing.T) {
 		}
 	}
 }
+
+// FuzzValidateBundle checks that no text makes the checks panic or balloon, and
+// that leaving warnings out changes no error.
+func FuzzValidateBundle(f *testing.F) {
+	for _, e := range examples(f) {
+		f.Add([]byte(e.Object))
+		f.Add(inBundle(string(e.Object), string(e.Object)))
+	}
+	f.Add(inBundle(anIndicator, string(changed(f, anIndicator, `{"revoked": true, "name": "C3"}`)), aRelationship, aTranslation, anObservation, anAddress))
+	f.Add(inBundle(markedBy(`"extension-definition--3a65884d-005a-4290-8335-cb2d778a83ce": `+anACS), anOrganization))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		v, err := stix.Parse(text, stix.Limits{Bytes: 1 << 16})
+		if err != nil {
+			t.Skip("not JSON")
+		}
+		for _, profile := range []stix.Profile{"", "interop:mas", stix.AIS} {
+			for _, check := range []func(stix.Value, stix.Options) []stix.Problem{stix.Validate, stix.ValidateBundle} {
+				all := check(v, stix.Options{Profile: profile})
+				if len(all) > 20_200 {
+					t.Fatalf("%q has %d problems, want a bounded number", text, len(all))
+				}
+				want := onlyErrors(all)
+				if got := check(v, stix.Options{Profile: profile, ErrorsOnly: true}); !slices.Equal(got, want) {
+					t.Errorf("%q with ErrorsOnly = %v, want %v", text, got, want)
+				}
+			}
+		}
+	})
+}

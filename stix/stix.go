@@ -17,6 +17,11 @@
 // make the next one (§3.6). [ContentHash] tells contents apart, which
 // identifiers cannot.
 //
+// Problems are errors, for which the object should be refused, or warnings; each
+// has the clause, a JSON Pointer and what was expected, and never quotes the
+// text. A [Profile] in the [Options] adds the rules of a community: those of the
+// interoperability tests, or of CISA's Automated Indicator Sharing.
+//
 // The rules are data. Each property table of the standard is a table here, in
 // the file that is named for its chapter, with a row per property: its name, the
 // type of its value, and what its description demands of other properties.

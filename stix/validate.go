@@ -32,7 +32,7 @@ const mostProblems = 100
 // ±(2^53−1). A bundle is not a STIX object (STIX 2.1 §8) and is refused; for it
 // there is [ValidateBundle].
 func Validate(v Value, options Options) []Problem {
-	c := checker{options: options, catalog: standard, root: v, most: mostProblems}
+	c := checker{options: options, catalog: standard, root: v, most: [2]int{mostProblems, mostProblems}}
 	c.object(v)
 	return c.problems
 }
@@ -45,7 +45,7 @@ type checker struct {
 	problems []Problem
 	errors   int
 	warnings int
-	most     int // of each that are reported
+	most     [2]int // errors and warnings that are reported
 
 	part
 }
@@ -73,18 +73,18 @@ const (
 )
 
 // full reports whether enough errors were found to stop looking.
-func (c *checker) full() bool { return c.errors > c.most }
+func (c *checker) full() bool { return c.errors > c.most[0] }
 
 // fail reports that v breaks a MUST.
 func (c *checker) fail(v Value, clause, message string) {
-	if c.errors++; c.errors <= c.most {
+	if c.errors++; c.errors <= c.most[0] {
 		c.add(ClassInvalid, v.pointerFrom(c.root.i), clause, message)
 	}
 }
 
 // failMissing reports that the object o lacks a property.
 func (c *checker) failMissing(o Value, name, clause, message string) {
-	if c.errors++; c.errors <= c.most {
+	if c.errors++; c.errors <= c.most[0] {
 		c.add(ClassInvalid, o.pointerFrom(c.root.i)+"/"+name, clause, message)
 	}
 }
@@ -94,7 +94,7 @@ func (c *checker) warn(v Value, clause, message string) {
 	if c.options.ErrorsOnly {
 		return
 	}
-	if c.warnings++; c.warnings <= c.most {
+	if c.warnings++; c.warnings <= c.most[1] {
 		c.add(ClassWarning, v.pointerFrom(c.root.i), clause, message)
 	}
 }
