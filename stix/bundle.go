@@ -231,7 +231,7 @@ func (c *checker) translates(o Value, all map[string][]bundled) {
 func (c *checker) translation(v, original Value) {
 	const clause = "STIX 2.1 §7.1.1"
 	switch original.Kind() {
-	case Absent:
+	case Absent, Null, Bool, Number: // not there, or nothing to translate
 	case String:
 		if v.Kind() != String {
 			c.fail(v, clause, "a string was expected, as in the object that is translated")

@@ -93,7 +93,7 @@ func TestReportsOfBundlesAreBounded(t *testing.T) {
 // TestBundlesOfTheStandardsMarkingsAreValid reads what OASIS publishes of
 // markings beyond the standard.
 func TestBundlesOfTheStandardsMarkingsAreValid(t *testing.T) {
-	for _, name := range strings.Fields(`acs3-use-case-1 acs3-use-case-2 acs3-use-case-3 acs3-use-case-4 acs3-use-case-5
+	for name := range strings.FieldsSeq(`acs3-use-case-1 acs3-use-case-2 acs3-use-case-3 acs3-use-case-4 acs3-use-case-5
 		cui-banner iep2-red tlp2.0-marking-definitions`) {
 		text, err := os.ReadFile(dataFile(t, "../markings/"+name+".json"))
 		if err != nil {

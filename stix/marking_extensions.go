@@ -191,14 +191,14 @@ func isAuthority(s []byte) bool {
 
 // isACSPolicy takes one policy or more with white space between.
 func isACSPolicy(s []byte) bool {
-	for _, p := range bytes.Fields(s) {
+	for p := range bytes.FieldsSeq(s) {
 		rest, ok := bytes.CutPrefix(p, []byte("urn:isa:policy:acs:ns:v3.0?privdefault="))
 		privilege, sharing, cut := bytes.Cut(rest, []byte("&sharedefault="))
 		if !ok || !cut || !isEffect(privilege) || !isEffect(sharing) {
 			return false
 		}
 	}
-	return len(bytes.Fields(s)) > 0
+	return len(bytes.TrimSpace(s)) > 0
 }
 
 func isEffect(s []byte) bool { return string(s) == "permit" || string(s) == "deny" }

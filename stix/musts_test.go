@@ -336,7 +336,7 @@ func TestTheDocumentListsWhatIsNotTested(t *testing.T) {
 	fmt.Fprintf(&b, `# MUSTs of STIX 2.1 that no program can check
 
 Of the %d sentences of the standard that have a MUST, %d are tested with objects or patterns that obey and such that do not, and %d by a test of
-behaviour: all in `+"`stix/testdata/musts.txt`"+`, which a test goes over. The other %d stand here, each with the reason. This file is made of that table
+what the program does: all in `+"`stix/testdata/musts.txt`"+`, which a test goes over. The other %d stand here, each with the reason. This file is made of that table
 (`+"`go test ./stix -run TheDocument -update`"+`). The sentences are of STIX Version 2.1, copyright OASIS Open 2021.
 `, len(m.rows), counts["object"], counts["test"], counts["reason"])
 	for _, reason := range m.order {
@@ -346,7 +346,7 @@ behaviour: all in `+"`stix/testdata/musts.txt`"+`, which a test goes over. The o
 	}
 	const name = "../docs/stix-musts.md"
 	if *update {
-		if err := os.WriteFile(name, []byte(b.String()), 0o644); err != nil { //nolint:gosec // a document for all
+		if err := os.WriteFile(name, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -71,7 +71,7 @@ const (
 
 // interopRequires are the properties that the OASIS interoperability schemas
 // (cti-stix2-json-schemas, interop/) require of a type beyond the standard. Three
-// names are misspelt there and are right here: architecture_execution_envs and
+// names are misspelled there and are right here: architecture_execution_envs and
 // capabilities of malware, external_references of vulnerabilities.
 func interopRequires(kind string) []string {
 	switch kind {
