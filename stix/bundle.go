@@ -16,7 +16,7 @@ const mostBundleProblems = 10_000
 //
 //   - one version of an object has one content, its versions one creator and one
 //     time of creation, and none is later than a revocation (§3.6);
-//   - a UUID is not used by one creator for two types (§2.9);
+//   - a UUID is not used by one creator for two types (§2.9), a warning;
 //   - a translation is of the version that it names, and has lists of the same
 //     length (§7.1);
 //   - a malware family is no variant of an instance (§4.11.2);
@@ -110,7 +110,9 @@ func (c *checker) together(bundle Value) {
 		if versions := all[string(id)]; len(versions) > 1 && versions[0].object == o {
 			c.versionsFit(versions)
 		}
-		c.uuidIsOfOneType(kinds, o, id)
+		if !c.options.ErrorsOnly {
+			c.uuidIsOfOneType(kinds, o, id)
+		}
 		switch {
 		case o.Get("type").Is("language-content"):
 			c.translates(o, all)
@@ -179,8 +181,9 @@ func sameContent(a, b Value) bool {
 	return x.Canonicalize() == nil && y.Canonicalize() == nil && bytes.Equal(x, y)
 }
 
-// uuidIsOfOneType demands that one creator does not use a UUID for objects of two
-// types (STIX 2.1 §2.9). Those of observables come from their content.
+// uuidIsOfOneType warns of a UUID that one creator uses for objects of two types
+// (STIX 2.1 §2.9), as the standard's own examples do. Those of observables come
+// from their content.
 func (c *checker) uuidIsOfOneType(kinds map[string]Value, o Value, id []byte) {
 	creator := o.Get("created_by_ref").inside()
 	if creator == nil || versionOf(id) == '5' {
@@ -193,7 +196,7 @@ func (c *checker) uuidIsOfOneType(kinds map[string]Value, o Value, id []byte) {
 		return
 	}
 	if !sameText(o.Get("type"), other.Get("type")) && sameText(o.Get("created_by_ref"), other.Get("created_by_ref")) {
-		c.fail(o.Get("id"), "STIX 2.1 §2.9", "a UUID of its own was expected: the same creator has an object of another type with this one")
+		c.warn(o.Get("id"), "STIX 2.1 §2.9", "a UUID of its own should be used: the same creator has an object of another type with this one")
 	}
 }
 
