@@ -63,8 +63,8 @@ func loads() []load {
 	}
 }
 
-// corpora are the standard's examples, and ATT&CK when TOCSIN_DATA is set.
-func corpora(b *testing.B, run func(b *testing.B, texts [][]byte)) {
+// eachCorpus runs a benchmark over the standard's examples, and ATT&CK when TOCSIN_DATA is set.
+func eachCorpus(b *testing.B, run func(b *testing.B, texts [][]byte)) {
 	b.Run("examples", func(b *testing.B) {
 		var texts [][]byte
 		for _, e := range examples(b) {
@@ -85,7 +85,7 @@ func corpora(b *testing.B, run func(b *testing.B, texts [][]byte)) {
 func BenchmarkObjects(b *testing.B) {
 	for _, l := range loads() {
 		b.Run(l.name, func(b *testing.B) {
-			corpora(b, func(b *testing.B, texts [][]byte) {
+			eachCorpus(b, func(b *testing.B, texts [][]byte) {
 				total := 0
 				for _, text := range texts {
 					total += len(text)
@@ -109,7 +109,7 @@ func BenchmarkObjects(b *testing.B) {
 // and again, so that what else the machine does hits all alike, and reports the
 // median speed of each as a share of the bare token scan's.
 func BenchmarkBesideTheTokenScan(b *testing.B) {
-	corpora(b, func(b *testing.B, texts [][]byte) {
+	eachCorpus(b, func(b *testing.B, texts [][]byte) {
 		whole := bytes.Join(texts, []byte("\n"))
 		times := make([][]time.Duration, len(loads()))
 		all := loads()

@@ -1,10 +1,6 @@
 package stix
 
-import (
-	"bytes"
-
-	"github.com/go-json-experiment/json/jsontext"
-)
+import "bytes"
 
 // mostBundleProblems is how many problems of each class are reported of one
 // bundle.
@@ -148,7 +144,7 @@ func (c *checker) versionsFit(versions []bundled) {
 		if same, ok := seen[version]; ok {
 			if bytes.Equal(same.Raw(), v.object.Raw()) {
 				c.warn(v.object, clause, "this object stands in the bundle twice")
-			} else if v.modified != nil && !sameContent(same, v.object) {
+			} else if v.modified != nil && ContentHash(same) != ContentHash(v.object) {
 				c.fail(v.object, clause, "one version of an object has one content, and this differs from that above")
 			}
 			continue
@@ -158,11 +154,10 @@ func (c *checker) versionsFit(versions []bundled) {
 			continue
 		}
 		if o := v.object; o != first.object {
-			if !sameText(o.Get("created_by_ref"), first.object.Get("created_by_ref")) {
+			if !sameText(o, first.object, "created_by_ref") {
 				c.fail(o, clause, "only the creator of an object makes versions of it, and this has another creator than that above")
 			}
-			a, b := o.Get("created").inside(), first.object.Get("created").inside()
-			if isTime(a) && isTime(b) && compareTimes(a, b) != 0 {
+			if !sameTime(o.Get("created"), first.object.Get("created")) {
 				c.fail(o.Get("created"), "STIX 2.1 §3.2", "created is the same in all versions of an object")
 			}
 		}
@@ -170,15 +165,6 @@ func (c *checker) versionsFit(versions []bundled) {
 			c.fail(v.object, clause, "revocation is permanent, and this version is later than it")
 		}
 	}
-}
-
-func sameText(a, b Value) bool { return bytes.Equal(a.inside(), b.inside()) }
-
-// sameContent reports whether two objects have the same properties with the
-// same values, whatever their order and spelling.
-func sameContent(a, b Value) bool {
-	x, y := jsontext.Value(bytes.Clone(a.Raw())), jsontext.Value(bytes.Clone(b.Raw()))
-	return x.Canonicalize() == nil && y.Canonicalize() == nil && bytes.Equal(x, y)
 }
 
 // uuidIsOfOneType warns of a UUID that one creator uses for objects of two types
@@ -195,7 +181,7 @@ func (c *checker) uuidIsOfOneType(kinds map[string]Value, o Value, id []byte) {
 		kinds[uuid] = o
 		return
 	}
-	if !sameText(o.Get("type"), other.Get("type")) && sameText(o.Get("created_by_ref"), other.Get("created_by_ref")) {
+	if !sameText(o, other, "type") && sameText(o, other, "created_by_ref") {
 		c.warn(o.Get("id"), "STIX 2.1 §2.9", "a UUID of its own should be used: the same creator has an object of another type with this one")
 	}
 }
