@@ -54,6 +54,10 @@ func (a *app) validate() *cobra.Command {
 and SHOULD of STIX 2.1, indicator patterns included, as a hub does before it takes
 them. Files may be of any size and compressed with gzip; "-" is standard input.
 
+Files are checked object by object. With --profile, and with --jsonl, a bundle is
+checked as a whole too: one content for each version, nothing after a revocation,
+translations that fit what they translate, and what the profile demands.
+
 Exit code 0: everything is valid. 1: something is not. With --jsonl every line of
 standard input gets a line of output, {"valid":…,"errors":[…],"warnings":[…]}, and
 the exit code is 0 when all lines were answered.`,
