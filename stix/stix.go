@@ -1,12 +1,13 @@
 // Package stix reads and writes STIX 2.1 objects without losing a byte of what it does not understand.
 //
 // [Parse] reads a text once, strictly, into a [Value]: a handle to the text's own
-// bytes. Everything later works on that one parse: [Validate] checks it against
-// the standard, [Select] finds what granular markings select, [DeterministicID]
-// computes the identifier of an observable, and [Edit] makes a changed copy in
-// which what is not touched keeps its bytes. Objects are never decoded into
-// structures and encoded again, which would lose unknown properties, the
-// precision of times and the order of names, and with them the meaning of
+// bytes. Everything later works on that one parse: [Validate] checks an object
+// against the standard, [ValidateBundle] a bundle and all that is in it, [Select]
+// finds what granular markings select, [DeterministicID] computes the identifier
+// of an observable, and [Edit] makes a changed copy in which what is not touched
+// keeps its bytes. Objects are never decoded into structures and encoded again,
+// which would lose unknown properties, the precision of times and the order of
+// names, and with them the meaning of
 // "the same version" (STIX 2.1 §3.6).
 //
 // Markings and versions have their own operations. [Markings], [IsMarked] and
