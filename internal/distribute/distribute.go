@@ -52,10 +52,14 @@ type Which struct {
 	At               []time.Time // versions that are exactly these
 }
 
+// Chosen reports whether any versions were asked for, rather than what is
+// meant when none were.
+func (w Which) Chosen() bool { return w.First || w.Last || w.All || len(w.At) > 0 }
+
 // chooses reports whether a version is asked for that is or is not the first
 // and the last of those that the reader may see.
 func (w Which) chooses(first, last bool, version time.Time) bool {
-	if !w.First && !w.Last && !w.All && len(w.At) == 0 {
+	if !w.Chosen() {
 		return last
 	}
 	return w.All || w.First && first || w.Last && last || slices.ContainsFunc(w.At, version.Equal)

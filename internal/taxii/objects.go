@@ -214,7 +214,10 @@ func (s *Server) versions(w http.ResponseWriter, r *http.Request, who tocsin.Mem
 		return err
 	}
 	p, err := s.page(w, r, who, id, func(q *distribute.Query) {
-		q.Meta, q.Versions = true, distribute.Which{All: true}
+		q.Meta = true
+		if !q.Versions.Chosen() {
+			q.Versions.All = true
+		}
 	})
 	if err != nil {
 		return err
@@ -282,7 +285,7 @@ func (s *Server) deleteObject(w http.ResponseWriter, r *http.Request, who tocsin
 		return noObject()
 	}
 	which := f.which
-	if !which.First && !which.Last && len(which.At) == 0 {
+	if !which.Chosen() {
 		which.All = true
 	}
 	if _, err := s.Withdrawer.Withdraw(r.Context(), who, c.Community, c.ID, id, which); err != nil {
