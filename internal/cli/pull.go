@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,6 +21,7 @@ import (
 type pullFlags struct {
 	hubFlags
 	target
+	foreignFlags
 
 	out        string
 	jsonl      bool
@@ -39,11 +41,19 @@ bundle or, with --jsonl, as one object a line. In a bundle every object has the 
 that its producer sent; on a line of its own, line breaks in it become spaces.
 
 With --cursor-file the next run goes on where this one ended: everything comes at
-least once, and nothing is left out. The file is written after the objects are.`,
+least once, and nothing is left out. The file is written after the objects are.
+
+With --taxii it reads any other TAXII 2.1 or 2.0 server. Give the address of its
+discovery or of an API root, and the collection by id, alias or title; who you are
+comes from --user and --password-file or from TOCSIN_TAXII_USER and
+TOCSIN_TAXII_PASSWORD, never from the command line. Your token for the hub is not
+sent there.`,
 		Example: `  tocsin pull --community finance --collection indicators --out indicators.json
   tocsin pull --match-type indicator --since 2027-01-01 --jsonl
   tocsin pull --cursor-file indicators.cursor --jsonl >> indicators.jsonl
-  tocsin pull --purpose "network defense" --out all.json      as a government reader`,
+  tocsin pull --purpose "network defense" --out all.json      as a government reader
+  tocsin pull --taxii https://cti.example.com/taxii2/ --user me --password-file key \
+    --collection "High Value Indicators" --cursor-file cti.cursor --jsonl`,
 		GroupID: groupShare,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -53,6 +63,7 @@ least once, and nothing is left out. The file is written after the objects are.`
 	o.hubFlags.add(c)
 	o.addPurpose(c)
 	o.target.add(c)
+	o.foreignFlags.add(c)
 	f := c.Flags()
 	f.StringVarP(&o.out, "out", "o", "-", `file to write, "-" for standard output`)
 	f.BoolVar(&o.jsonl, "jsonl", false, "write one object a line, not a bundle")
@@ -69,18 +80,9 @@ func (a *app) pullObjects(ctx context.Context, o pullFlags) error {
 	if err != nil {
 		return err
 	}
-	h, err := a.connect(o.hubFlags)
+	read, err := a.source(ctx, &o)
 	if err != nil {
 		return err
-	}
-	if o.community == "" || o.collection == "" {
-		who, err := h.Me(ctx)
-		if err != nil {
-			return fmt.Errorf("me: %w", err)
-		}
-		if err := o.complete(ctx, h, who); err != nil {
-			return err
-		}
 	}
 	sink, err := a.newSink(o)
 	if err != nil {
@@ -88,9 +90,9 @@ func (a *app) pullObjects(ctx context.Context, o pullFlags) error {
 	}
 	defer sink.abandon() // does nothing once it is finished
 	bar := a.progress("reading", 0)
-	var read int64
-	q := client.Query{From: from, IDs: o.ids, Types: o.types, Version: o.versions}
-	for page, err := range h.Objects(ctx, o.community, o.collection, q) {
+	var done int64
+	q := client.Query{From: from, IDs: o.ids, Types: o.types, Version: o.versions, Limit: o.pageSize}
+	for page, err := range read(q) {
 		if err != nil {
 			bar.end()
 			return fmt.Errorf("read: %w", err)
@@ -100,8 +102,8 @@ func (a *app) pullObjects(ctx context.Context, o pullFlags) error {
 				return err
 			}
 		}
-		read += int64(len(page.Objects))
-		bar.at(0, read)
+		done += int64(len(page.Objects))
+		bar.at(0, done)
 		if err := sink.reached(page.Cursor, page.More); err != nil {
 			return err
 		}
@@ -111,9 +113,36 @@ func (a *app) pullObjects(ctx context.Context, o pullFlags) error {
 		return err
 	}
 	if a.StderrTerminal || o.out != "-" {
-		a.note("%s read (%s/s)", count(int(read), "object"), grouped(bar.rate()))
+		a.note("%s read (%s/s)", count(int(done), "object"), grouped(bar.rate()))
 	}
 	return nil
+}
+
+// A reading reads a collection page by page.
+type reading func(q client.Query) iter.Seq2[client.Page, error]
+
+// source returns what is to be read: a collection of the hub, or of another
+// TAXII server.
+func (a *app) source(ctx context.Context, o *pullFlags) (reading, error) {
+	if o.taxii != "" {
+		return a.foreign(ctx, o)
+	}
+	h, err := a.connect(o.hubFlags)
+	if err != nil {
+		return nil, err
+	}
+	if o.community == "" || o.collection == "" {
+		who, err := h.Me(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("me: %w", err)
+		}
+		if err := o.complete(ctx, h, who); err != nil {
+			return nil, err
+		}
+	}
+	return func(q client.Query) iter.Seq2[client.Page, error] {
+		return h.Objects(ctx, o.community, o.collection, q)
+	}, nil
 }
 
 // from returns where to begin: where the last run ended, or at --since.

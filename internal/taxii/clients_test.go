@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -34,11 +35,10 @@ type dialect struct {
 
 // clientPage is what a client knows of the last page.
 type clientPage struct {
-	more     bool
-	next     string
-	last     string // X-TAXII-Date-Added-Last
-	count    int
-	modified string // of the last object
+	more  bool
+	next  string
+	last  string // X-TAXII-Date-Added-Last
+	count int
 }
 
 func dialects() map[string]dialect {
@@ -101,7 +101,7 @@ func dialects() map[string]dialect {
 }
 
 // ask sends a request as the dialect does and returns the answer, read.
-func (d dialect) ask(t *testing.T, address, token, method, target, body string) (*http.Response, []byte) {
+func (d dialect) ask(t *testing.T, address, token, method, target, body string) (status int, header http.Header, text []byte) {
 	t.Helper()
 	if !d.slash {
 		path, query, _ := strings.Cut(target, "?")
@@ -111,9 +111,7 @@ func (d dialect) ask(t *testing.T, address, token, method, target, body string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, values := range d.header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, d.header)
 	if d.accept != "" {
 		r.Header.Set("Accept", d.accept)
 	}
@@ -130,8 +128,7 @@ func (d dialect) ask(t *testing.T, address, token, method, target, body string) 
 		t.Fatal(err)
 	}
 	defer func() { _ = res.Body.Close() }() // it was read
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
+	if text, err = io.ReadAll(res.Body); err != nil {
 		t.Fatal(err)
 	}
 	if encoding := res.Header.Get("Content-Encoding"); encoding != "" {
@@ -140,16 +137,16 @@ func (d dialect) ask(t *testing.T, address, token, method, target, body string) 
 		}
 		text = unzip(t, text)
 	}
-	return res, text
+	return res.StatusCode, res.Header, text
 }
 
 // crawl reads pages until the dialect is done, and returns the ids that came.
 func (d dialect) crawl(t *testing.T, address, token, path, query string, pages int) (ids []string, last string, following string) {
 	t.Helper()
 	for range pages {
-		res, text := d.ask(t, address, token, "GET", path+"?"+query, "")
-		if res.StatusCode != 200 || !strings.HasPrefix(res.Header.Get("Content-Type"), "application/taxii+json") {
-			t.Fatalf("GET %s?%s = %d %s", path, query, res.StatusCode, text)
+		status, header, text := d.ask(t, address, token, "GET", path+"?"+query, "")
+		if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), "application/taxii+json") {
+			t.Fatalf("GET %s?%s = %d %s", path, query, status, text)
 		}
 		var e struct {
 			More    bool                            `json:"more"`
@@ -162,7 +159,7 @@ func (d dialect) crawl(t *testing.T, address, token, path, query string, pages i
 		for _, o := range e.Objects {
 			ids = append(ids, o.ID)
 		}
-		last = res.Header.Get("X-TAXII-Date-Added-Last")
+		last = header.Get("X-TAXII-Date-Added-Last")
 		if query = d.next(clientPage{more: e.More, next: e.Next, last: last, count: len(e.Objects)}); query == "" {
 			return ids, last, ""
 		}
@@ -185,8 +182,8 @@ func TestClientsOfTheFieldCrawlResumeAndPost(t *testing.T) {
 			}
 			path := "/finance/collections/" + s.collectionID(t) + "/"
 			for _, target := range []string{"/taxii2/", "/finance/", "/finance/collections/", path} {
-				if res, text := d.ask(t, web.URL, s.Tokens[hubtest.Reader], "GET", target, ""); res.StatusCode != 200 {
-					t.Fatalf("GET %s = %d %s", target, res.StatusCode, text)
+				if status, _, text := d.ask(t, web.URL, s.Tokens[hubtest.Reader], "GET", target, ""); status != http.StatusOK {
+					t.Fatalf("GET %s = %d %s", target, status, text)
 				}
 			}
 			got, last, _ := d.crawl(t, web.URL, s.Tokens[hubtest.Reader], path+"objects/", d.first, 100)
@@ -197,16 +194,16 @@ func TestClientsOfTheFieldCrawlResumeAndPost(t *testing.T) {
 			if d.bundle {
 				body = `{"type":"bundle","id":"bundle--00000000-0000-4000-8000-000000000001",` + body[1:]
 			}
-			res, text := d.ask(t, web.URL, s.Tokens[hubtest.Writer], "POST", path+"objects/", body)
+			answered, _, text := d.ask(t, web.URL, s.Tokens[hubtest.Writer], "POST", path+"objects/", body)
 			var status struct {
 				ID           string `json:"id"`
 				SuccessCount int    `json:"success_count"`
 			}
-			if err := json.Unmarshal(text, &status); err != nil || res.StatusCode != 202 || status.SuccessCount != 2 {
-				t.Fatalf("POST = %d %s", res.StatusCode, text)
+			if err := json.Unmarshal(text, &status); err != nil || answered != http.StatusAccepted || status.SuccessCount != 2 {
+				t.Fatalf("POST = %d %s", answered, text)
 			}
-			if res, text := d.ask(t, web.URL, s.Tokens[hubtest.Writer], "GET", "/finance/status/"+status.ID+"/", ""); res.StatusCode != 200 {
-				t.Errorf("GET status = %d %s", res.StatusCode, text)
+			if answered, _, text := d.ask(t, web.URL, s.Tokens[hubtest.Writer], "GET", "/finance/status/"+status.ID+"/", ""); answered != http.StatusOK {
+				t.Errorf("GET status = %d %s", answered, text)
 			}
 			resumed, _, _ := d.crawl(t, web.URL, s.Tokens[hubtest.Reader], path+"objects/", "added_after="+url.QueryEscape(last), 100)
 			if want := []string{hubtest.ID("indicator", 100), hubtest.ID("indicator", 101)}; !slices.Equal(resumed, want) {

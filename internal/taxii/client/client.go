@@ -4,6 +4,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unicode"
 
 	"github.com/go-json-experiment/json"
@@ -49,6 +51,7 @@ type Client struct {
 	http        *http.Client
 	credentials Credentials
 	purpose     string
+	old         atomic.Bool // the server speaks TAXII 2.0 and nothing newer
 }
 
 // New returns a client. It calls nobody yet.
@@ -109,14 +112,24 @@ type Detail struct {
 }
 
 // Discover asks which API roots there are. The client's URL may be that of the
-// discovery or the server's own: then /taxii2/ is asked (TAXII 2.1 §4.1).
+// discovery or the server's own: then /taxii2/ is asked (TAXII 2.1 §4.1), and
+// /taxii/ of an older server (TAXII 2.0 §4.1).
 func (c *Client) Discover(ctx context.Context) (Discovery, error) {
 	at := *c.base
-	if strings.Trim(at.Path, "/") == "" {
+	whole := strings.Trim(at.Path, "/") == ""
+	if whole {
 		at.Path = "/taxii2/"
 	}
 	var d Discovery
 	err := c.resource(ctx, slashed(&at), &d)
+	if e, ok := isError(err); ok && whole && (e.Kind == tocsin.NotFound || speaksOld(err)) {
+		at.Path = "/taxii/"
+		was := c.old.Swap(true)
+		if c.resource(ctx, &at, &d) == nil {
+			return d, nil
+		}
+		c.old.Store(was)
+	}
 	return d, err
 }
 
@@ -159,7 +172,10 @@ func (c *Client) Add(ctx context.Context, root, collection string, objects [][]b
 	}
 	envelope := append([]byte(`{"objects":[`), bytes.Join(objects, []byte{','})...)
 	envelope = append(envelope, `]}`...)
-	res, err := c.call(ctx, http.MethodPost, at, envelope)
+	if c.old.Load() {
+		return Status{}, notWritten()
+	}
+	res, err := c.call(ctx, request{method: http.MethodPost, at: at, body: envelope, accept: mediaType})
 	if err != nil {
 		return Status{}, err
 	}
@@ -176,7 +192,14 @@ func (c *Client) find(ctx context.Context, into any, root string, elements ...st
 }
 
 func (c *Client) resource(ctx context.Context, at *url.URL, into any) error {
-	res, err := c.call(ctx, http.MethodGet, at, nil)
+	kind := mediaType
+	if c.old.Load() {
+		kind = oldMediaType
+	}
+	res, err := c.call(ctx, request{method: http.MethodGet, at: at, accept: kind})
+	if speaksOld(err) && c.older() {
+		return c.resource(ctx, at, into)
+	}
 	if err != nil {
 		return err
 	}
@@ -209,19 +232,32 @@ func slashed(at *url.URL) *url.URL {
 
 // An answer is what a server said, read to its end.
 type answer struct {
+	status int
 	header http.Header
 	text   []byte
 }
 
+// A request is one call of the server.
+type request struct {
+	method string
+	at     *url.URL
+	body   []byte
+	accept string
+	items  string // Range, as TAXII 2.0 has it; "" for none
+}
+
 // call makes a call, patiently, and returns the answer if it is a good one.
-func (c *Client) call(ctx context.Context, method string, at *url.URL, body []byte) (answer, error) {
-	r, err := http.NewRequestWithContext(ctx, method, at.String(), bytes.NewReader(body))
+func (c *Client) call(ctx context.Context, q request) (answer, error) {
+	r, err := http.NewRequestWithContext(ctx, q.method, q.at.String(), bytes.NewReader(q.body))
 	if err != nil {
 		return answer{}, fmt.Errorf("request: %w", err)
 	}
-	r.Header.Set("Accept", mediaType)
-	if method == http.MethodPost {
+	r.Header.Set("Accept", q.accept)
+	if q.method == http.MethodPost {
 		r.Header.Set("Content-Type", mediaType)
+	}
+	if q.items != "" {
+		r.Header.Set("Range", q.items)
 	}
 	switch k := c.credentials; {
 	case k.Token != "":
@@ -244,10 +280,11 @@ func (c *Client) call(ctx context.Context, method string, at *url.URL, body []by
 		}
 		return answer{}, outbound.Explain(err)
 	}
-	if res.StatusCode < 200 || res.StatusCode > 299 {
+	beyond := q.items != "" && res.StatusCode == http.StatusRequestedRangeNotSatisfiable
+	if (res.StatusCode < 200 || res.StatusCode > 299) && !beyond {
 		return answer{}, refusal(res.StatusCode, text)
 	}
-	return answer{res.Header, text}, nil
+	return answer{res.StatusCode, res.Header, text}, nil
 }
 
 // refusal is an error in the server's own words (TAXII 2.1 §3.6.1).
@@ -291,6 +328,8 @@ func printable(s string) string {
 	}
 	return strings.TrimSpace(string(shown))
 }
+
+func isError(err error) (*tocsin.Error, bool) { return errors.AsType[*tocsin.Error](err) }
 
 func decode(a answer, into any) error {
 	if err := json.Unmarshal(a.text, into); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -110,8 +111,8 @@ type rawPage struct {
 	last    string // X-TAXII-Date-Added-Last in microseconds, "" when there is none
 }
 
-// page asks for one page.
-func (c *Client) page(ctx context.Context, address *url.URL, at Cursor, q Query) (rawPage, error) {
+// parameters are the query for a page.
+func parameters(at Cursor, q Query) url.Values {
 	values := url.Values{}
 	set := func(name, value string) {
 		if value != "" {
@@ -123,12 +124,24 @@ func (c *Client) page(ctx context.Context, address *url.URL, at Cursor, q Query)
 	set("match[id]", strings.Join(q.IDs, ","))
 	set("match[type]", strings.Join(q.Types, ","))
 	set("match[version]", q.Version)
+	return values
+}
+
+// page asks for one page.
+func (c *Client) page(ctx context.Context, address *url.URL, at Cursor, q Query) (rawPage, error) {
+	if c.old.Load() {
+		return c.oldObjects(ctx, address, at, q)
+	}
+	to := *address
+	values := parameters(at, q)
 	if q.Limit > 0 {
 		values.Set("limit", strconv.Itoa(q.Limit))
 	}
-	to := *address
 	to.RawQuery = values.Encode()
-	res, err := c.call(ctx, "GET", &to, nil)
+	res, err := c.call(ctx, request{method: http.MethodGet, at: &to, accept: mediaType})
+	if speaksOld(err) && c.older() {
+		return c.oldObjects(ctx, address, at, q)
+	}
 	if err != nil {
 		return rawPage{}, err
 	}
