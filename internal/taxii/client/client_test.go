@@ -175,6 +175,7 @@ type odd struct {
 	t        *testing.T
 	objects  int                            // how many it has; each has a date_added of its own unless date says else
 	limit    int                            // of a page
+	grows    bool                           // the client may ask for larger ones
 	date     func(n int) time.Time          // date_added of object n
 	next     func(n int) string             // its mark before object n; "" gives none
 	start    func(q url.Values, o *odd) int // the first object of an answer
@@ -189,7 +190,11 @@ func (o *odd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	from := o.start(r.URL.Query(), o)
-	end := min(from+o.limit, o.objects)
+	limit := o.limit
+	if n, err := strconv.Atoi(r.URL.Query().Get("limit")); err == nil && o.grows {
+		limit = n
+	}
+	end := min(from+limit, o.objects)
 	var list []string
 	for n := from; n < end; n++ {
 		list = append(list, fmt.Sprintf(`{"type":"tool","id":"tool--00000000-0000-4000-8000-%012d","modified":"2026-01-01T00:00:00.000Z"}`, n))
@@ -254,6 +259,9 @@ func TestOddServersAreReadToTheEnd(t *testing.T) {
 		"added_after means from":       {limit: 10, next: none, start: from, header: micros},
 		"header without microseconds":  {limit: 10, next: none, start: after, header: func(at time.Time) string { return at.Format(time.RFC3339) }},
 		"header with an offset":        {limit: 10, next: none, start: after, header: func(at time.Time) string { return at.In(time.FixedZone("", 7200)).Format(time.RFC3339Nano) }},
+		"few moments, without marks":   {limit: 10, date: func(n int) time.Time { return day(n / 7) }, next: none, start: after, header: micros},
+		"a moment longer than a page":  {limit: 10, grows: true, date: func(n int) time.Time { return day(n / 40) }, next: none, start: after, header: micros},
+		"one moment for all":           {limit: 10, grows: true, date: func(int) time.Time { return day(1) }, next: none, start: after, header: micros},
 		"the same mark for ever":       {limit: 10, next: func(int) string { return "go on" }, start: after, header: micros},
 		"marks that overlap":           {limit: 10, next: func(n int) string { return strconv.Itoa(n - 3) }, start: marked, header: micros},
 		"no headers":                   {limit: 10, next: strconv.Itoa, start: marked, header: func(time.Time) string { return "" }},

@@ -70,6 +70,7 @@ func (c *Client) pages(ctx context.Context, q Query, root string, elements ...st
 			walk.at.AddedAfter = at // so that it can be compared
 		}
 		for first := true; ; first = false {
+			q.Limit = max(q.Limit, walk.limit)
 			raw, err := c.page(ctx, address, walk.at, q)
 			if first && q.From.Next != "" && forgotten(err) {
 				walk.at = Cursor{AddedAfter: later(q.From.Seen, q.From.AddedAfter)}
@@ -197,6 +198,8 @@ type walk struct {
 	at    Cursor
 	known map[[2]string]bool // objects of the last page
 	empty int                // pages in a row that brought nothing
+	limit int                // how many objects to ask for at once, when more than the caller said
+	most  int                // the largest page that came
 	steps int                // marks followed
 	mark  string             // a mark that was followed some steps ago: meeting it again is a circle (R. P. Brent, 1980)
 }
@@ -219,6 +222,29 @@ func (w *walk) fresh(objects []Object) []Object {
 	return fresh
 }
 
+// mostAtOnce is the most objects that are asked for at once to get past many of
+// one moment.
+const mostAtOnce = 10_000
+
+// grow asks for more at once: a page that is full of objects of one moment does
+// not show where the next begins. It reports false when that did not help.
+func (w *walk) grow(came int) bool {
+	if came <= w.most || 4*came <= w.limit {
+		return false
+	}
+	w.most, w.limit = came, min(4*came, mostAtOnce)
+	return true
+}
+
+// before returns the microsecond before a date that dateAdded wrote, or "".
+func before(text string) string {
+	at, ok := stix.ParseTime(text)
+	if !ok {
+		return ""
+	}
+	return dateAdded(at.Add(-time.Microsecond).Format(time.RFC3339Nano))
+}
+
 // step moves behind a page, or says why there is no way on.
 func (w *walk) step(p rawPage, fresh bool) error {
 	seen := later(p.last, w.at.Seen)
@@ -239,8 +265,13 @@ func (w *walk) step(p rawPage, fresh bool) error {
 		w.steps++
 		w.at = Cursor{AddedAfter: w.at.AddedAfter, Next: p.next, Seen: seen}
 		return nil
-	case seen > w.at.AddedAfter: // the server gave no mark, or a wrong one: the date leads on
-		w.at = Cursor{AddedAfter: seen}
+	case before(seen) > w.at.AddedAfter:
+		// The server gave no mark, or a wrong one: the date leads on. Its last
+		// moment is read again, because the next page may begin in it.
+		w.at = Cursor{AddedAfter: before(seen), Seen: seen}
+		return nil
+	case w.grow(len(p.objects)):
+		w.at = Cursor{AddedAfter: w.at.AddedAfter, Seen: seen}
 		return nil
 	}
 	return &tocsin.Error{
