@@ -198,12 +198,15 @@ func (d *door) pass(r *http.Request) (*http.Response, error) {
 	lasts := strings.Contains(r.Header.Get("Accept"), "text/event-stream")
 	ctx, cancel := context.WithCancelCause(r.Context())
 	timer := time.AfterFunc(d.Timeout, func() { cancel(errTime) })
-	res, err := transport.RoundTrip(r.WithContext(ctx))
+	res, err := transport.RoundTrip(compressible(r.WithContext(ctx), lasts))
 	if err != nil {
 		timer.Stop()
 		err = inTime(ctx, err)
 		cancel(nil)
 		return nil, err
+	}
+	if !lasts {
+		decode(res)
 	}
 	b := &body{ReadCloser: res.Body, ctx: func() error { return context.Cause(ctx) }, left: d.MaxBytes}
 	if lasts {
