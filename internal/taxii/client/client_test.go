@@ -294,12 +294,25 @@ func TestOddServersAreReadToTheEnd(t *testing.T) {
 	}
 }
 
+// turns begins at 0, 10, 20, 30, and again.
+func turns() func(url.Values, *odd) int {
+	n := -1
+	return func(url.Values, *odd) int {
+		n++
+		return n % 4 * 10
+	}
+}
+
 func TestServersThatGoInCirclesAreLeft(t *testing.T) {
+	n := 0
+	fresh := func(int) string { n++; return strconv.Itoa(n) }
 	same := func(int) time.Time { return day(5) }
 	for name, o := range map[string]*odd{
 		"no mark and one date for all":     {limit: 10, date: same, next: none, start: from, header: micros},
 		"no mark and no header":            {limit: 10, date: day, next: none, start: after, header: func(time.Time) string { return "" }},
 		"marks in a circle, no header":     {limit: 10, date: day, next: func(n int) string { return strconv.Itoa(n % 40) }, start: marked, header: func(time.Time) string { return "" }},
+		"the same page with new marks":     {limit: 10, date: day, next: fresh, start: func(url.Values, *odd) int { return 0 }, header: micros},
+		"pages in turn with new marks":     {limit: 10, date: day, next: fresh, start: turns(), header: micros},
 		"always more and nothing any more": {limit: 10, date: day, next: none, start: after, header: micros, more: func(int) bool { return true }},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -201,6 +201,9 @@ type walk struct {
 	limit int                // how many objects to ask for at once, when more than the caller said
 	most  int                // the largest page that came
 	steps int                // marks followed
+	pages int                // that had objects in them
+	looks string             // what one of them, some pages ago, looked like
+	round int                // how often that was met again
 	mark  string             // a mark that was followed some steps ago: meeting it again is a circle (R. P. Brent, 1980)
 }
 
@@ -245,6 +248,28 @@ func before(text string) string {
 	return dateAdded(at.Add(-time.Microsecond).Format(time.RFC3339Nano))
 }
 
+// mostRounds is how often a page may come again. A server may repeat itself; one
+// that does so for ever, with a new mark each time, leads in a circle.
+const mostRounds = 3
+
+// circling reports whether pages come again and again. It remembers one page,
+// as for marks: page 0, 1, 3, 7 …
+func (w *walk) circling(objects []Object) bool {
+	if len(objects) == 0 {
+		return false
+	}
+	first, last := objects[0], objects[len(objects)-1]
+	looks := strings.Join([]string{strconv.Itoa(len(objects)), first.ID, first.Version, last.ID, last.Version}, " ")
+	if looks == w.looks {
+		w.round++
+	}
+	if w.pages&(w.pages+1) == 0 {
+		w.looks = looks
+	}
+	w.pages++
+	return w.round > mostRounds
+}
+
 // step moves behind a page, or says why there is no way on.
 func (w *walk) step(p rawPage, fresh bool) error {
 	seen := later(p.last, w.at.Seen)
@@ -256,9 +281,10 @@ func (w *walk) step(p rawPage, fresh bool) error {
 	if fresh {
 		w.empty = 0
 	}
+	circling := w.circling(p.objects)
 	switch {
 	case w.empty > mostEmpty:
-	case p.next != "" && p.next != w.at.Next && p.next != w.mark:
+	case !circling && p.next != "" && p.next != w.at.Next && p.next != w.mark:
 		if w.steps&(w.steps+1) == 0 { // after 0, 1, 3, 7 … marks
 			w.mark = p.next
 		}
