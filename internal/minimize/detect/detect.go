@@ -3,6 +3,7 @@ package detect
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -226,37 +227,121 @@ func (s Span) covers(other Span) bool { return s.Start <= other.Start && s.End >
 // and of full width. It returns the text to look at and, when that differs,
 // the offset in the original of each byte of it and of its end.
 func undisguise(text string) (string, []uint32) {
-	i := 0
-	for i < len(text) && text[i] < utf8.RuneSelf {
-		i++
-	}
-	for ; i < len(text); i++ {
-		if text[i] >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(text[i:])
-			if _, folds := fold(r); folds {
-				break
-			}
-			i += n - 1
-		}
-	}
-	if i == len(text) {
+	if !disguised(text) {
 		return text, nil
 	}
 	var b strings.Builder
 	b.Grow(len(text))
 	offsets := make([]uint32, 0, len(text)+1)
-	for at, r := range text {
-		before := b.Len()
-		if to, folds := fold(r); !folds {
-			b.WriteRune(r)
-		} else if to != 0 {
-			b.WriteByte(to)
+	for at := 0; at < len(text); {
+		before, size := b.Len(), 1
+		if c, n := decoded(text[at:]); n > 0 {
+			b.WriteByte(c)
+			size = n
+		} else if text[at] < utf8.RuneSelf {
+			b.WriteByte(text[at])
+		} else {
+			var r rune
+			r, size = utf8.DecodeRuneInString(text[at:])
+			if to, folds := fold(r); !folds {
+				b.WriteString(text[at : at+size])
+			} else if to != 0 {
+				b.WriteByte(to)
+			}
 		}
 		for range b.Len() - before {
 			offsets = append(offsets, uint32(at))
 		}
+		at += size
 	}
 	return b.String(), append(offsets, uint32(len(text)))
+}
+
+// disguised reports whether a text has anything that undisguise changes.
+func disguised(text string) bool {
+	for i := 0; i < len(text); {
+		c := text[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRuneInString(text[i:])
+			if _, folds := fold(r); folds {
+				return true
+			}
+			i += n
+			continue
+		case c == '&' || c == '%' || c == '\\' || c == '=':
+			if _, n := decoded(text[i:]); n > 0 {
+				return true
+			}
+		}
+		i++
+	}
+	return false
+}
+
+// decoded reads a character that is written as its number: %40 (RFC 3986 §2.1),
+// &#64; and &#x40; (HTML), \u0040 and \x40 (programs), =40 (RFC 2045 §6.7).
+// Only letters, digits and what stands between them in values are read, and n
+// is 0 for anything else.
+func decoded(s string) (c byte, n int) {
+	if len(s) < 3 {
+		return 0, 0
+	}
+	hex := func(from, digits int) int {
+		if from+digits > len(s) {
+			return -1
+		}
+		v := 0
+		for _, c := range []byte(s[from : from+digits]) {
+			switch {
+			case isDigit(c):
+				v = v<<4 | int(c-'0')
+			case isHex(c):
+				v = v<<4 | int(c|0x20-'a'+10)
+			default:
+				return -1
+			}
+		}
+		return v
+	}
+	v := -1
+	switch {
+	case s[0] == '%':
+		v, n = hex(1, 2), 3
+	case s[0] == '=': // a value may follow an equals sign as well: only what prose has no use for
+		if v, n = hex(1, 2), 3; v != '-' && v != '@' && v != '.' {
+			return 0, 0
+		}
+	case s[0] == '\\' && s[1] == 'x':
+		if v, n = hex(2, 2), 4; len(s) > n+1 && s[n] == '\\' && s[n+1] != 'x' {
+			return 0, 0 // the folder x64
+		}
+	case s[0] == '\\' && s[1] == 'u':
+		v, n = hex(2, 4), 6
+	case s[0] == '&' && s[1] == '#':
+		v, n = entity(s)
+	}
+	if v < 0 || v >= utf8.RuneSelf || !isWord(byte(v)) && strings.IndexByte("-.@ +:", byte(v)) < 0 {
+		return 0, 0
+	}
+	return byte(v), n
+}
+
+// entity reads &#64; or &#x40;.
+func entity(s string) (v, n int) {
+	end := strings.IndexByte(s[:min(len(s), 10)], ';')
+	if end < 3 {
+		return -1, 0
+	}
+	digits, base := s[2:end], 10
+	if digits[0] == 'x' || digits[0] == 'X' {
+		digits, base = digits[1:], 16
+	}
+	u, err := strconv.ParseUint(digits, base, 8)
+	if err != nil {
+		return -1, 0
+	}
+	return int(u), end + 1
 }
 
 // fold returns the ASCII character that r stands for, 0 for one that is not
