@@ -66,6 +66,9 @@ func TestFindFindsWhatIsPersonal(t *testing.T) {
 		"bank account":             {"routing number 021000021, account number: 1234 5678 90", []string{"bank-account:021000021", "bank-account:1234 5678 90"}},
 		"vehicle":                  {"license plate BD62 XYZ", []string{"vehicle:BD62 XYZ"}},
 		"position":                 {"seen at 40.712776, -74.005974.", []string{"coordinates:40.712776, -74.005974"}},
+		"passwords of commands":    {`curl -u bob.jones:Hunter2! http://h/; mysql -uroot -pW1nter2024 x; net user jroe S3cret!99 /add; x --password "t0p secret"`, []string{"secret:bob.jones:Hunter2!", "secret:W1nter2024", "user-name:jroe", "secret:S3cret!99", "secret:t0p secret"}},
+		"house with a letter":      {"lives at 221B Baker Street, London", []string{"address:221B Baker Street, London"}},
+		"somebody's machine":       {"Kowalski's laptop was wiped", []string{"person-name:Kowalski"}},
 		"other digits":             {"٠٧٨-٠٥-١١٢٠", []string{"ssn:٠٧٨-٠٥-١١٢٠"}},
 	}
 	d := New(words(t))

@@ -211,10 +211,25 @@ func (sc *scanner) lone(t token) (n int, unsure bool) {
 	if sc.at(t.end) == ' ' && isUpper(sc.at(t.end+1)) || t.start >= 2 && sc.at(t.start-1) == ' ' && sc.capitalBefore(t.start-1) {
 		return 0, false
 	}
-	if t.sort&given != 0 || sc.spoken(t) || sc.paired(t) {
+	if t.sort&given != 0 || sc.spoken(t) || sc.paired(t) || sc.owns(t) {
 		return 1, true
 	}
 	return 0, false
+}
+
+// owns reports whether a machine or an account of somebody's is spoken of:
+// Doe's laptop.
+func (sc *scanner) owns(t token) bool {
+	for _, s := range [...]string{"'s ", "’s "} {
+		if sc.has(t.end, s) {
+			for _, w := range [...]string{"laptop", "computer", "workstation", "account", "mailbox", "desktop", "phone", "password", "machine", "inbox"} {
+				if sc.has(t.end+len(s), w) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // paired reports whether another family name stands beside one: Doe and Roe.

@@ -169,6 +169,22 @@ func (sc *scanner) word(i, j int) int {
 		(isUpper(first) && isUpper(sc.s[i+1]) || isLower(first) && strings.Contains(strings.ToLower(sc.s[max(0, i-16):i]), "iban")) {
 		return sc.iban(i, j)
 	}
+	if sc.at(i-1) == '-' && sc.want.Has(Secret) {
+		if end := sc.option(i, j); end > 0 {
+			return end
+		}
+	}
+	if n == 4 && sc.at(j) == ' ' && sc.has(i, "user") && sc.want.Has(Secret) {
+		if end := sc.netUser(i, j); end > 0 {
+			return end
+		}
+	}
+	// 221B Baker Street
+	if n > 1 && n <= 5 && isDigit(first) && isUpper(sc.s[j-1]) && isDigit(sc.s[j-2]) && sc.at(j) == ' ' && sc.want.Has(Address) {
+		if end := sc.street(i, j); end > j {
+			return end
+		}
+	}
 	if n == 1 {
 		if first == 'S' && sc.has(j, "-1-5-21-") {
 			return sc.sid(i, j)

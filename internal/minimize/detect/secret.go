@@ -302,3 +302,59 @@ func printable(text []byte) bool {
 	}
 	return true
 }
+
+// option handles the options with which commands take passwords: curl -u
+// user:secret, mysql -psecret, net user jane secret, --password secret.
+func (sc *scanner) option(i, j int) int {
+	switch {
+	case sc.at(i-1) == '-' && sc.at(i-2) == '-' && sc.at(j) == ' ' && sc.d.cues[strings.ToLower(sc.s[i:j])]&cueSecret != 0: // --password secret
+		return sc.argument(j + 1)
+	case j-i == 1 && sc.s[i] == 'u' && sc.at(i-1) == '-' && sc.at(i-2) <= ' ' && sc.at(j) == ' ': // -u user:secret
+		end := sc.until(j+1, "\"'", 128)
+		user, secret, found := strings.Cut(strings.TrimLeft(sc.s[j+1:end], "\"'"), ":")
+		if found && len(user) > 0 && len(secret) > 2 && !placeholder(secret) && !strings.Contains(secret, "//") && !strings.Contains(user, "%") {
+			return sc.add(Secret, j+1, end, sc.s[j+1:end])
+		}
+	case j-i > 4 && sc.s[i] == 'p' && sc.at(i-1) == '-' && sc.at(i-2) == ' ' && strings.Contains(strings.ToLower(sc.s[max(0, i-96):i]), "mysql"): // -psecret
+		end := sc.until(i+1, "\"'", 64)
+		if v := sc.s[i+1 : end]; mixed(v) && !placeholder(v) {
+			return sc.add(Secret, i+1, end, v)
+		}
+	}
+	return 0
+}
+
+// argument records the word at i as a secret.
+func (sc *scanner) argument(i int) int {
+	if q := sc.at(i); q == '"' || q == '\'' {
+		if n := strings.IndexByte(sc.s[i+1:min(len(sc.s), i+130)], q); n > 2 && !placeholder(sc.s[i+1:i+1+n]) {
+			return sc.add(Secret, i+1, i+1+n, sc.s[i+1:i+1+n])
+		}
+		return 0
+	}
+	end := sc.until(i, "\"'", 128)
+	if v := sc.s[i:end]; len(v) > 2 && v[0] != '-' && !placeholder(v) && mixed(v) {
+		return sc.add(Secret, i, end, v)
+	}
+	return 0
+}
+
+// netUser handles net user jane secret /add: an account and its password.
+func (sc *scanner) netUser(i, j int) int {
+	if !sc.has(i-len("net "), "net ") || sc.at(j) != ' ' {
+		return 0
+	}
+	end := sc.until(j+1, "\"'", 64)
+	name := sc.s[j+1 : end]
+	if name == "" || name[0] == '/' || placeholder(name) || sc.d.accounts[strings.ToLower(name)] {
+		return 0
+	}
+	if sc.at(end) == ' ' && sc.at(end+1) != '/' {
+		stop := sc.until(end+1, "\"'", 64)
+		if v := sc.s[end+1 : stop]; mixed(v) && !placeholder(v) {
+			sc.add(UserName, j+1, end, strings.ToLower(name))
+			return sc.add(Secret, end+1, stop, v)
+		}
+	}
+	return 0
+}
