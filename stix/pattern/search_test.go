@@ -39,7 +39,18 @@ func (e tree) String() string {
 }
 
 // A sight is one observation: values seen by one sensor between two seconds.
-type sight struct{ first, last, count, values int }
+type sight struct {
+	first, last, count, values int
+
+	// The window of every START … STOP around; until 0 is for ever. One moment
+	// has to be in all of them.
+	from, until int
+}
+
+// seen reports whether the sight can have been made in its window.
+func (s sight) seen() bool {
+	return s.until == 0 || s.from < s.until && s.first < s.until && s.last >= s.from
+}
 
 // bindings returns the ways to bind observations, each counted out one by one
 // in instances, to the leaves of e.
@@ -60,7 +71,7 @@ func (e tree) bindings(instances []sight) [][]int {
 	switch e.op {
 	case "leaf":
 		for i, s := range instances {
-			if s.values&(1<<e.n) != 0 {
+			if s.values&(1<<e.n) != 0 && s.seen() {
 				all = append(all, []int{i})
 			}
 		}
@@ -88,26 +99,27 @@ func (e tree) bindings(instances []sight) [][]int {
 		for range e.n - 1 {
 			all = join(all, one, always)
 		}
-	case "WITHIN", "START":
+	case "START":
+		narrowed := slices.Clone(instances)
+		for i := range narrowed {
+			s := &narrowed[i]
+			if s.from = max(s.from, e.n); s.until == 0 || s.until > e.n+4 {
+				s.until = e.n + 4
+			}
+		}
+		all = e.kids[0].bindings(narrowed)
+	case "WITHIN":
 		for _, b := range e.kids[0].bindings(instances) {
-			if e.inTime(b, instances) {
+			latest, earliest := -1, 1<<30
+			for _, i := range b {
+				latest, earliest = max(latest, instances[i].first), min(earliest, instances[i].last)
+			}
+			if latest-earliest < e.n {
 				all = append(all, b)
 			}
 		}
 	}
 	return distinct(all)
-}
-
-// inTime reports whether WITHIN or START … STOP allows a binding.
-func (e tree) inTime(b []int, instances []sight) bool {
-	latest, earliest := -1, 1<<30
-	for _, i := range b {
-		latest, earliest = max(latest, instances[i].first), min(earliest, instances[i].last)
-		if e.op == "START" && (instances[i].first >= e.n+4 || instances[i].last < e.n) {
-			return false
-		}
-	}
-	return e.op == "START" || latest-earliest < e.n
 }
 
 // distinct keeps one binding of each set of observations.
