@@ -27,14 +27,22 @@ var ErrTooComplex = errors.New("the pattern is too complex for these observation
 type Matcher struct {
 	root   *plan
 	leaves []leafPlan
-	never  bool // a constant is invalid, and so nothing matches (STIX 2.1 §9.4)
-	simple bool // one observation is enough: there are only leaves and OR
+	known  map[leafKey]int // while it is made: the leaves, each once
+	never  bool            // a constant is invalid, and so nothing matches (STIX 2.1 §9.4)
+	simple bool            // one observation is enough: there are only leaves and OR
 }
 
 // A leafPlan is a compiled observation expression in brackets.
 type leafPlan struct {
 	cond   cond
+	size   int    // comparisons in it
 	window Window // of START … STOP, of all expressions around it
+}
+
+// A leafKey tells leaves apart.
+type leafKey struct {
+	text   string
+	window Window
 }
 
 // A cond is a compiled comparison expression.
@@ -87,7 +95,7 @@ type span struct {
 
 // Compile returns a matcher for the pattern, or [ErrNotEvaluable].
 func (p *Pattern) Compile() (*Matcher, error) {
-	m := &Matcher{}
+	m := &Matcher{known: map[leafKey]int{}}
 	for i := range p.atoms {
 		for _, l := range p.atoms[i].Values {
 			m.never = m.never || !realTime(l)
@@ -97,7 +105,7 @@ func (p *Pattern) Compile() (*Matcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.root = root
+	m.root, m.known = root, nil
 	m.simple = onlyChoices(root)
 	return m, nil
 }
@@ -121,12 +129,10 @@ func (m *Matcher) plan(p *Pattern, e *expr, around Window) (*plan, error) {
 	}
 	n := &plan{}
 	if e.join == leaf {
-		c, err := m.cond(p, &e.test)
-		if err != nil {
+		var err error
+		if n.leaf, err = m.leaf(p, &e.test, around); err != nil {
 			return nil, err
 		}
-		n.leaf = len(m.leaves)
-		m.leaves = append(m.leaves, leafPlan{cond: c, window: around})
 	} else {
 		n.kind = e.join.plan()
 		for i := range e.kids {
@@ -179,6 +185,69 @@ func newSpan(seconds float64) span {
 	const most = 1e12 // longer than all the years that a timestamp can name
 	whole, fraction := math.Modf(min(seconds, most))
 	return span{int64(whole), int64(math.Ceil(fraction * 1e9))}
+}
+
+// leaf compiles what is in brackets, once for all brackets of the same text:
+// REPEATS is often written out.
+func (m *Matcher) leaf(p *Pattern, t *test, around Window) (int, error) {
+	var w writer
+	w.test(p, t, leaf)
+	key := leafKey{w.String(), around}
+	if i, ok := m.known[key]; ok {
+		return i, nil
+	}
+	c, err := m.cond(p, t)
+	if err != nil {
+		return 0, err
+	}
+	c.unite()
+	m.known[key] = len(m.leaves)
+	m.leaves = append(m.leaves, leafPlan{cond: c, size: c.size(), window: around})
+	return m.known[key], nil
+}
+
+// size returns the number of comparisons.
+func (c *cond) size() int {
+	if c.join == leaf {
+		return 1
+	}
+	n := 0
+	for i := range c.kids {
+		n += c.kids[i].size()
+	}
+	return n
+}
+
+// unite makes one set of all strings that an OR compares one property with:
+// published patterns list thousands of addresses so.
+func (c *cond) unite() {
+	const few = 8
+	if c.join == joinOr && len(c.kids) > few {
+		type property struct{ kind, key string }
+		first := map[property]int{}
+		kept := c.kids[:0]
+		for _, k := range c.kids {
+			if k.join != leaf || !k.fast {
+				kept = append(kept, k)
+				continue
+			}
+			at := property{k.kind, k.hops[0].key}
+			i, again := first[at]
+			if !again {
+				first[at] = len(kept)
+				kept = append(kept, k)
+				continue
+			}
+			if set := &kept[i]; set.set == nil {
+				set.op, set.fast, set.set = In, false, map[string]struct{}{set.plain: {}}
+			}
+			kept[i].set[k.plain] = struct{}{}
+		}
+		c.kids = kept
+	}
+	for i := range c.kids {
+		c.kids[i].unite()
+	}
 }
 
 func (m *Matcher) cond(p *Pattern, t *test) (cond, error) {

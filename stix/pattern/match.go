@@ -18,9 +18,14 @@ const (
 	maxSteps = 1 << 26
 )
 
+// maxComparisons is of what one call of Match may do with all observations: a
+// pattern of thousands of comparisons asks each of them of every object.
+const maxComparisons = 100_000_000
+
 // A run is the state of one call of Match.
 type run struct {
 	visits, steps int  // of the observation at hand
+	comparisons   int  // of all
 	failed        bool // a bound is passed; what is found from then on is void
 }
 
@@ -95,6 +100,10 @@ func (l *leafPlan) matches(o *Observation, r *run) bool {
 	// It is not defined when the observations are between First and Last
 	// (STIX 2.1 §9.1): one moment in the window is enough.
 	if !l.window.IsZero() && (l.window.isEmpty() || !o.First.Before(l.window.Stop) || o.Last.Before(l.window.Start)) {
+		return false
+	}
+	if r.comparisons += l.size * len(o.objects); r.comparisons > maxComparisons {
+		r.failed = true
 		return false
 	}
 	for i := range o.objects {

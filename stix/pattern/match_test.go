@@ -396,6 +396,8 @@ func TestHostilePatternsAreBounded(t *testing.T) {
 		"many choices of moments":       {strings.Repeat("([a:b = 1] AND [a:c = 2]) WITHIN 8 SECONDS AND ", 40) + "[a:b = 3]", crowd, nil},
 		"many choices of sequences":     {"(([a:b = 1] AND [a:c = 2]) WITHIN 4 SECONDS) REPEATS 20 TIMES", crowd, pattern.ErrTooComplex},
 		"many comparisons of a set":     {"[a:b IN (" + strings.Repeat("9,", 19_000) + "9)]", crowd, nil},
+		"many comparisons of many":      {manyDifferent(3800), slices.Repeat(crowd, 100), pattern.ErrTooComplex},
+		"many operands of one OR":       {"[a:c = 'x' OR " + strings.Repeat("a:c = 'y' OR ", 4000) + "a:b = 9]", slices.Repeat(crowd, 60), nil},
 		"many observations in a WITHIN": {"[a:b = 1] REPEATS 43 TIMES WITHIN 100 SECONDS", crowd, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -429,4 +431,13 @@ func TestSimplePatternsMatchWithoutAllocating(t *testing.T) {
 			t.Errorf("MatchOne(%q) allocates %v times, want 0", text, allocated)
 		}
 	}
+}
+
+// manyDifferent returns a pattern of n observation expressions.
+func manyDifferent(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "[a:b=%d]OR", i+100)
+	}
+	return b.String() + "[a:b=1] AND [a:b=9]"
 }

@@ -14,9 +14,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"tocsin/stix/pattern"
-
 	"golang.org/x/text/unicode/norm"
+
+	"tocsin/stix/pattern"
 )
 
 // A comparison is a comparison expression that the test made up. What it means
@@ -157,7 +157,7 @@ func reach(v any, path []any, all map[string]map[string]any, exists bool) []any 
 		}
 		// A reference stands for the object that it names (§9.7.4).
 		list = strings.HasSuffix(s, "_refs")
-		if strings.HasSuffix(s, "_ref") && !(exists && len(path) == 1) {
+		if strings.HasSuffix(s, "_ref") && (!exists || len(path) > 1) {
 			next = follow(next, all)
 		}
 	}
@@ -343,7 +343,9 @@ func (w world) text() string {
 	return pick(w, "", "a", "b", "ab", "A", "é", "e\u0301", "ÿ", "Ā", "a\nb", "%", "_", "it's", `\`, "10.0.0.1", "10.0.0.0/8", "10.1.0.0/16", "2001:db8::/32", "2001:db8::1", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00.5Z")
 }
 
-func (w world) number() float64 { return pick(w, 0.0, 1, 1, 1, 2, 2, -1, 1.5, 2, 1e15, 0.1, 9007199254740991) }
+func (w world) number() float64 {
+	return pick(w, 0.0, 1, 1, 1, 2, 2, -1, 1.5, 2, 1e15, 0.1, 9007199254740991)
+}
 
 // thing returns an object, or a value inside one.
 func (w world) thing(depth int) any {

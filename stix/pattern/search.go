@@ -284,6 +284,7 @@ func (s *search) moments(n *plan, within set, of func(*Observation) time.Time) [
 
 func (s *search) filter(from set, keep func(*Observation) bool) set {
 	kept := newSet(len(s.seen))
+	s.work += len(kept) / 8 // for its memory
 	for i := range from.all() {
 		s.work++
 		if keep(&s.seen[i]) {
