@@ -7,6 +7,7 @@ type filter struct {
 	bits  []uint64 // a power of two of them
 	shift uint8    // takes a hash to its word
 	room  int      // how many hashes it was made for
+	count int      // how many were added; those that have gone are still in it
 }
 
 // bitsPerHash makes one look in about fifty a needless one.
@@ -15,15 +16,25 @@ const bitsPerHash = 16
 // newFilter returns an empty filter for so many hashes.
 func newFilter(room int) filter {
 	f := filter{bits: make([]uint64, 64), shift: 64 - 6, room: 64 * 64 / bitsPerHash}
-	for f.room < room {
+	n := len(f.bits)
+	for f.room < room && f.shift > 64-mostShift {
 		f.room *= 2
 		f.shift--
-		f.bits = make([]uint64, 2*len(f.bits))
+		n *= 2
 	}
+	f.bits = make([]uint64, n)
 	return f
 }
 
-func (f *filter) add(h uint64) { f.bits[h>>f.shift] |= pair(h) }
+// mostShift bounds a filter to 2^26 words, which have room for 268,435,456
+// hashes: a word's number and the bits in it come from different parts of the
+// hash.
+const mostShift = 26
+
+func (f *filter) add(h uint64) {
+	f.bits[h>>f.shift] |= pair(h)
+	f.count++
+}
 
 func (f *filter) has(h uint64) bool {
 	p := pair(h)
@@ -31,27 +42,4 @@ func (f *filter) has(h uint64) bool {
 }
 
 // pair returns the two bits of a hash in its word.
-func pair(h uint64) uint64 { return 1<<(h&63) | 1<<(h>>6&63) }
-
-// Texts are hashed from the end to the beginning, so that the hashes of a
-// domain's parents come up on the way.
-const (
-	seed  uint64 = 0x9e3779b97f4a7c15
-	prime uint64 = 0xff51afd7ed558ccd
-)
-
-// step takes one more byte, which stands before those that were taken.
-func step(h uint64, c byte) uint64 { return (h ^ uint64(c)) * prime }
-
-// finish spreads what the last bytes did over the whole hash.
-func finish(h uint64) uint64 { return (h ^ h>>32) * seed }
-
-func hashText[T string | []byte](text T) uint64 {
-	h := seed
-	for i := len(text) - 1; i >= 0; i-- {
-		h = step(h, text[i])
-	}
-	return finish(h)
-}
-
-func hashAddress(a uint32) uint64 { return finish((uint64(a) + seed) * prime) }
+func pair(h uint64) uint64 { return 1<<(h>>22&63) | 1<<(h>>28&63) }

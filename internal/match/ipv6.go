@@ -35,10 +35,20 @@ func (r *reader) address6(i int) {
 	if a.Is4In6() { // its IPv4 form is a word of its own
 		return
 	}
-	if at, known := r.set.v6[a]; known {
-		r.hit(at, start, start+len(text))
-	} else if at, known := r.set.networks.Lookup(a); known {
-		r.hit(at, start, start+len(text))
+	h, end := hashAddress6(raw), start+len(text)
+	if r.set.filter.has(h) {
+		colon := end
+		if end < len(r.line) && r.line[end] == ']' {
+			colon++
+		}
+		r.endpoints(h, raw[:], start, end, colon)
+		if at := r.set.store.find(h, Address, raw[:]); at != 0 {
+			r.hit(at, start, end)
+			return
+		}
+	}
+	if at, known := r.set.networks.Lookup(a); known {
+		r.hit(at, start, end)
 	}
 }
 
@@ -82,7 +92,7 @@ func parseIPv6(text []byte) (a [16]byte, ok bool) {
 			digits++
 		}
 		if digits < len(text) && text[digits] == '.' {
-			tail, ok := parseIPv4(text)
+			tail, ok := parseIPv4(text, dotsOf(text))
 			if !ok || at > 12 {
 				return a, false
 			}

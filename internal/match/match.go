@@ -4,30 +4,32 @@ package match
 import (
 	"net/netip"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/gaissmai/bart"
 )
 
 // A Set is what to look for: values, and the indicators that name them. Looking
-// is safe for concurrent use; [Set.Add] and [Set.Remove] are not.
+// is safe for concurrent use; [Set.Add] and [Set.Remove] are not, and nobody may
+// look meanwhile. Both are bounded pieces of work, however large the set is.
+//
+// A value of the usual length costs about 50 bytes with a STIX id, and 30
+// without one; a URL whose host no other has costs about 150 more.
 type Set struct {
-	texts    map[string]int32     // domains, URLs, hashes and e-mail addresses
-	v4       map[uint32]int32     // IPv4 addresses
-	v6       map[netip.Addr]int32 // IPv6 addresses
-	networks bart.Table[int32]
+	store    store
+	filter   filter // of the hashes of what is in the table
+	next     filter // a larger one, on its way; see grow
+	moved    int    // how many shards are in it
+	networks bart.Table[ref]
+	wide     []uint64            // which IPv4 networks of 16 bits have anything in networks
 	hosts    map[string][]origin // hosts of URLs
-	entries  []entry
-	free     []int32 // entries that are not in use
-	filter   filter  // of the hashes of all but v6 and networks
-	hashes   int     // how many hashes were added to the filter; those that have gone are still in it
-	counts   [Email + 1]int
-}
-
-// An entry is a value and the indicators that name it.
-type entry struct {
-	value Value
-	id    string   // the first
-	more  []string // and the others, if any
+	anchors  map[string][]ref    // words of free text → values that have them, see anchorOf
+	tops     [64]uint64          // which top-level domains there may be, see topLevel
+	more     map[ref][]string    // indicators of a value beside the first
+	counts   [kinds]int
+	v6       int // how many addresses, endpoints and networks are IPv6
+	readers  *sync.Pool
 }
 
 // An origin is the part of a URL before the path: "https://example.com:8443".
@@ -39,12 +41,18 @@ type origin struct {
 // NewSet returns an empty set.
 func NewSet() *Set {
 	return &Set{
-		texts: map[string]int32{}, v4: map[uint32]int32{}, v6: map[netip.Addr]int32{}, hosts: map[string][]origin{}, filter: newFilter(0),
+		store: newStore(), filter: newFilter(0), hosts: map[string][]origin{}, anchors: map[string][]ref{}, more: map[ref][]string{},
+		readers: &sync.Pool{New: func() any { return &reader{} }},
 	}
 }
 
 // Len returns how many values the set has.
-func (s *Set) Len() int { return len(s.entries) - len(s.free) }
+func (s *Set) Len() (n int) {
+	for _, c := range s.counts {
+		n += c
+	}
+	return n
+}
 
 // Add makes an indicator name a value. It reports false, and does nothing, for
 // a domain of one label: it would be found in half of all lines.
@@ -52,135 +60,163 @@ func (s *Set) Add(id string, v Value) bool {
 	if v.kind == 0 || v.kind == Domain && !hasDot(v.text) {
 		return false
 	}
-	if at, ok := s.find(v); ok {
-		e := &s.entries[at]
-		if e.id != id && !slices.Contains(e.more, id) {
-			e.more = append(e.more, id)
+	key, h := keyOf(v)
+	if r := s.find(v, key, h); r != 0 {
+		if s.store.idOf(s.store.record(r), v.text) != id && !slices.Contains(s.more[r], id) {
+			s.more[r] = append(s.more[r], id)
 		}
 		return true
 	}
-	var at int32
-	if n := len(s.free); n > 0 {
-		at, s.free = s.free[n-1], s.free[:n-1]
-	} else {
-		at = int32(len(s.entries))
-		s.entries = append(s.entries, entry{})
-	}
-	s.entries[at] = entry{value: v, id: id}
+	var buffer [256]byte
+	r := s.store.put(s.store.appendRecord(buffer[:0], v.kind, key, id, v.text))
 	s.counts[v.kind]++
-	switch v.kind {
-	case Address:
-		if a := netip.MustParseAddr(v.text); a.Is4() {
-			s.v4[number(a)] = at
-		} else {
-			s.v6[a] = at
-		}
-	case Network:
-		s.networks.Insert(netip.MustParsePrefix(v.text), at)
-	case URL:
-		s.texts[v.text] = at
-		s.addOrigin(v.text)
-	case Domain, Hash, Email:
-		s.texts[v.text] = at
+	s.v6 += isIPv6(v)
+	if v.kind == Network {
+		s.addNetwork(netip.MustParsePrefix(v.text), r)
+		return true
 	}
-	s.note(v)
+	s.store.table.insert(h, r)
+	s.note(h)
+	switch v.kind {
+	case Domain:
+		s.noteTop(v.text)
+	case URL:
+		s.addOrigin(v.text)
+	case ASN, FileName, RegistryKey, Mutex, UserAgent:
+		s.addAnchor(v.text, r)
+	case Address, Network, Hash, Email, Endpoint, JA3, JA4:
+	}
 	return true
 }
 
 // Remove makes an indicator name a value no more.
 func (s *Set) Remove(id string, v Value) {
-	at, ok := s.find(v)
-	if !ok {
+	if v.kind == 0 {
 		return
 	}
-	e := &s.entries[at]
-	if e.id != id {
-		e.more = slices.DeleteFunc(e.more, func(other string) bool { return other == id })
+	key, h := keyOf(v)
+	r := s.find(v, key, h)
+	if r == 0 {
 		return
 	}
-	if n := len(e.more); n > 0 {
-		e.id, e.more = e.more[n-1], e.more[:n-1]
+	more := s.more[r]
+	if s.store.idOf(s.store.record(r), v.text) != id {
+		s.setMore(r, slices.DeleteFunc(more, func(other string) bool { return other == id }))
+		return
+	}
+	if len(more) > 0 { // the record is made anew: its size depends on the id
+		all := slices.Clone(more)
+		s.setMore(r, nil)
+		s.Remove(id, v)
+		for _, other := range all {
+			s.Add(other, v)
+		}
 		return
 	}
 	switch v.kind {
-	case Address:
-		if a := netip.MustParseAddr(v.text); a.Is4() {
-			delete(s.v4, number(a))
-		} else {
-			delete(s.v6, a)
-		}
 	case Network:
 		s.networks.Delete(netip.MustParsePrefix(v.text))
 	case URL:
-		delete(s.texts, v.text)
 		s.removeOrigin(v.text)
-	case Domain, Hash, Email:
-		delete(s.texts, v.text)
+	case ASN, FileName, RegistryKey, Mutex, UserAgent:
+		s.removeAnchor(v.text, r)
+	case Address, Domain, Hash, Email, Endpoint, JA3, JA4:
+	}
+	if v.kind != Network {
+		s.store.table.remove(h, r)
 	}
 	s.counts[v.kind]--
-	*e = entry{}
-	s.free = append(s.free, at)
+	s.v6 -= isIPv6(v)
+	s.store.drop(r, s.relocate)
 }
 
-func (s *Set) find(v Value) (at int32, ok bool) {
-	switch v.kind {
-	case Address:
-		if a := netip.MustParseAddr(v.text); a.Is4() {
-			at, ok = s.v4[number(a)]
-		} else {
-			at, ok = s.v6[a]
-		}
-	case Network:
-		at, ok = s.networks.Get(netip.MustParsePrefix(v.text))
-	case Domain, URL, Hash, Email:
-		at, ok = s.texts[v.text]
-	}
-	return at, ok
-}
-
-// note puts a value's hashes into the filter, and makes a larger one when they
-// no longer fit.
-func (s *Set) note(v Value) {
-	if s.hashes += s.hash(v); s.hashes <= s.filter.room {
+func (s *Set) setMore(r ref, ids []string) {
+	if len(ids) == 0 {
+		delete(s.more, r)
 		return
 	}
-	c := &s.counts
-	s.filter = newFilter(2 * (c[Address] + c[Domain] + 3*c[URL] + c[Hash] + c[Email])) // what has gone is left out
-	s.hashes = 0
-	for i := range s.entries {
-		s.hashes += s.hash(s.entries[i].value)
+	s.more[r] = ids
+}
+
+// relocate makes everything that names a record name it where it lies now.
+func (s *Set) relocate(from, to ref) {
+	record := s.store.record(to)
+	k, key := kindOf(record), valueOf(record)
+	if ids, ok := s.more[from]; ok {
+		delete(s.more, from)
+		s.more[to] = ids
+	}
+	if k == Network {
+		s.networks.Insert(netip.MustParsePrefix(string(key)), to)
+		return
+	}
+	s.store.table.move(hashKey(k, key), from, to)
+	if isText(k) {
+		at := s.anchors[s.anchorOf(string(key), from)]
+		at[slices.Index(at, from)] = to
 	}
 }
 
-// hash puts a value's hashes into the filter, and returns how many there are.
-func (s *Set) hash(v Value) int {
-	switch v.kind {
-	case Address:
-		a := netip.MustParseAddr(v.text)
-		if !a.Is4() {
-			return 0
+func (s *Set) find(v Value, key []byte, h uint64) ref {
+	if v.kind == Network {
+		r, _ := s.networks.Get(netip.MustParsePrefix(v.text))
+		return r
+	}
+	return s.store.find(h, v.kind, key)
+}
+
+// note puts a hash into the filter. When that fills up, a larger one is filled
+// beside it, one shard with each hash, so that none has to wait for all.
+func (s *Set) note(h uint64) {
+	s.filter.add(h)
+	const shards = len(s.store.table)
+	if s.next.bits == nil {
+		if s.filter.count < s.filter.room-2*shards && s.filter.count < s.filter.room*3/4 {
+			return
 		}
-		s.filter.add(hashAddress(number(a)))
-	case URL:
-		s.filter.add(hashText(v.text))
-		host := hostOf(v.text)
-		s.filter.add(hashText(host))
-		if a, err := netip.ParseAddr(host); err == nil && a.Is4() {
-			s.filter.add(hashAddress(number(a)))
-			return 3
+		live := 0
+		for i := range s.store.table {
+			live += s.store.table[i].used
 		}
-		return 2
-	case Domain, Hash, Email:
-		s.filter.add(hashText(v.text))
-	case 0, Network: // 0: an entry that is not in use
+		s.next, s.moved = newFilter(max(4*shards, 2*(live+len(s.hosts)+len(s.anchors)))), 0
+		for host := range s.hosts {
+			s.next.add(hashHost(host))
+		}
+		for word := range s.anchors {
+			s.next.add(hashText([]byte(word)))
+		}
+	}
+	s.next.add(h)
+	for i := range 2 {
+		if at := s.moved + i; at < shards {
+			for _, slot := range s.store.table[at].slots {
+				if slot != 0 {
+					s.next.add(hashOf(at, slot))
+				}
+			}
+		}
+	}
+	if s.moved += 2; s.moved >= shards {
+		s.filter, s.next = s.next, filter{}
+	}
+}
+
+// noteTop notes the top-level domain of a name.
+func (s *Set) noteTop(name string) {
+	last := len(name)
+	for last > 0 && name[last-1] != '.' {
+		last--
+	}
+	at, bit := topLevel(hashPart(seed, []byte(name), last, len(name)))
+	s.tops[at] |= bit
+}
+
+// isIPv6 returns 1 for what only a colon can tell of, and else 0.
+func isIPv6(v Value) int {
+	if v.kind != Address && v.kind != Network && v.kind != Endpoint {
 		return 0
 	}
-	return 1
-}
-
-func number(a netip.Addr) uint32 {
-	b := a.As4()
-	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+	return min(1, strings.Count(v.text, ":")/2)
 }
 
 func hasDot(text string) bool {
@@ -192,9 +228,24 @@ func hasDot(text string) bool {
 	return false
 }
 
+// addNetwork takes in a block of addresses.
+func (s *Set) addNetwork(p netip.Prefix, r ref) {
+	s.networks.Insert(p, r)
+	if !p.Addr().Is4() {
+		return
+	}
+	if s.wide == nil {
+		s.wide = make([]uint64, 1<<16/64)
+	}
+	first := int(number(p.Addr()) >> 16)
+	for i := range 1 << max(0, 16-p.Bits()) {
+		s.wide[(first+i)/64] |= 1 << ((first + i) % 64)
+	}
+}
+
 func (s *Set) addOrigin(url string) {
 	host, text := hostOf(url), originOf(url)
-	all := s.hosts[host]
+	all, known := s.hosts[host]
 	i := slices.IndexFunc(all, func(o origin) bool { return o.text == text })
 	if i < 0 {
 		all = append(all, origin{text: text})
@@ -202,6 +253,10 @@ func (s *Set) addOrigin(url string) {
 	}
 	all[i].urls++
 	s.hosts[host] = all
+	if !known {
+		s.note(hashHost(host))
+		s.noteTop(host)
+	}
 }
 
 func (s *Set) removeOrigin(url string) {
@@ -221,36 +276,48 @@ func (s *Set) removeOrigin(url string) {
 	}
 }
 
-// A Hit is a place in a line where an indicator's value stands.
+// hashHost is what is looked up where the host of a URL stands.
+func hashHost(host string) uint64 {
+	if a, err := netip.ParseAddr(host); err == nil && a.Is4() {
+		return hashAddress(number(a))
+	}
+	return hashName([]byte(host))
+}
+
+// A Hit is a place in a text where an indicator's value stands.
 type Hit struct {
 	ID          string // the indicator
 	Value       Value  // what it names
-	Offset, End int    // where it was found, in bytes: line[Offset:End]
+	Offset, End int    // where it was found, in bytes: text[Offset:End]
+	// Part says that only the address of an [Endpoint] stands there. Whether the
+	// port is that of the same connection, only its reader can know.
+	Part bool
 }
 
-// Append looks through one line, without its end, and appends a hit for every
-// indicator whose value stands there. Values are compared whole: 192.0.2.1 is
-// not in 192.0.2.10, nor evil.example in notevil.example; but evil.example is in
-// www.evil.example, which is below it, and a network in its addresses. Of
-// several such at one place the most specific counts. A URL is found as it is,
-// with more of a query than the indicator has, or as host and path apart, as
-// many logs write it. Append allocates nothing for a line without hits.
-func (s *Set) Append(hits []Hit, line []byte) []Hit {
-	r := reader{set: s, line: line, hits: hits}
-	r.read()
-	return r.hits
-}
+// Append looks through a text of any number of lines and appends a hit for
+// every indicator whose value stands in one of them, in the order of the text.
+// Values are compared whole: 192.0.2.1 is not in 192.0.2.10, nor evil.example
+// in notevil.example; but evil.example is in www.evil.example, which is below
+// it, and a network in its addresses. Of several such at one place the most
+// specific counts. A URL is found as it is, with more of a query than the
+// indicator has, or as host and path apart, as many logs write it. Append
+// allocates nothing for a text without hits.
+func (s *Set) Append(hits []Hit, text []byte) []Hit { return s.search(hits, text, false) }
 
-// hit notes an entry's indicators.
-func (r *reader) hit(at int32, offset, end int) {
-	e := &r.set.entries[at]
-	for _, h := range r.hits[r.before:] {
-		if h.Offset == offset && h.Value == e.value { // found by another way as well
-			return
-		}
-	}
-	r.hits = append(r.hits, Hit{e.id, e.value, offset, end})
-	for _, id := range e.more {
-		r.hits = append(r.hits, Hit{id, e.value, offset, end})
+// AppendParts is Append that also tells of addresses without their ports, see
+// [Hit.Part].
+func (s *Set) AppendParts(hits []Hit, text []byte) []Hit { return s.search(hits, text, true) }
+
+// hit notes a record's indicators.
+func (r *reader) hit(at ref, offset, end int) { r.hitPart(at, offset, end, false) }
+
+func (r *reader) hitPart(at ref, offset, end int, part bool) {
+	s := r.set
+	record := s.store.record(at)
+	v := valueOfKey(kindOf(record), valueOf(record))
+	offset, end = offset+r.base, end+r.base
+	r.hits = append(r.hits, Hit{s.store.idOf(record, v.text), v, offset, end, part})
+	for _, id := range s.more[at] {
+		r.hits = append(r.hits, Hit{id, v, offset, end, part})
 	}
 }

@@ -2,112 +2,261 @@ package match
 
 import (
 	"bytes"
+	"cmp"
+	hexa "encoding/hex"
+	"math/bits"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
-// A reader looks through one line.
+// A reader looks through a text, a piece of some lines at a time.
 type reader struct {
 	set    *Set
-	line   []byte
+	blocks []block
 	hits   []Hit
-	before int // how many hits there were before this line
-	seen   int // up to where IPv6 addresses and URLs were looked for
+	parts  bool   // Part hits are wanted
+	base   int    // where the piece begins in the text
+	line   []byte // the piece
+	seen   int    // up to where IPv6 addresses and URLs were looked for
+}
+
+// pieceBytes is about how much is looked through at a time: what is known of it
+// stays in the processor's nearest cache.
+const pieceBytes = 16 << 10
+
+func (s *Set) search(hits []Hit, text []byte, parts bool) []Hit {
+	r, _ := s.readers.Get().(*reader)
+	r.set, r.hits, r.parts, r.base = s, hits, parts, 0
+	for len(text) > 0 {
+		n := len(text)
+		if n > pieceBytes {
+			if end := bytes.LastIndexByte(text[:pieceBytes], '\n'); end >= 0 {
+				n = end + 1
+			} else if end := bytes.IndexByte(text[pieceBytes:], '\n'); end >= 0 {
+				n = pieceBytes + end + 1
+			}
+		}
+		before := len(r.hits)
+		r.line, r.seen = text[:n], 0
+		r.read()
+		if found := r.hits[before:]; len(found) > 1 {
+			r.hits = r.hits[:before+len(inOrder(found))]
+		}
+		r.base += n
+		text = text[n:]
+	}
+	hits = r.hits
+	r.hits, r.line = nil, nil
+	if cap(r.blocks) > 1<<14 { // a line of a megabyte is no reason to keep that
+		r.blocks = nil
+	}
+	s.readers.Put(r)
+	return hits
+}
+
+// inOrder sorts hits as they stand in the text, and leaves out what was found
+// in two ways.
+func inOrder(hits []Hit) []Hit {
+	slices.SortStableFunc(hits, func(x, y Hit) int {
+		return cmp.Or(cmp.Compare(x.Offset, y.Offset), cmp.Compare(x.Value.kind, y.Value.kind), cmp.Compare(x.Value.text, y.Value.text), cmp.Compare(x.ID, y.ID))
+	})
+	return slices.CompactFunc(hits, func(x, y Hit) bool {
+		return x.Offset == y.Offset && x.Value == y.Value && x.ID == y.ID && x.Part == y.Part
+	})
 }
 
 // read looks at the words that a dot is in, at those that are as long as a
-// hash, and around the marks. What is between is passed over: most of a line is
+// hash, and around the marks. What is between is passed over: most of a text is
 // never looked at byte by byte.
 func (r *reader) read() {
-	r.before = len(r.hits)
-	line, from := r.line, 0
-	for from < len(line) {
-		at := bytes.IndexByte(line[from:], '.')
-		if at < 0 {
-			break
-		}
-		start, end, has := from+at, from+at+1, dot
-		for start > from {
-			c := class[line[start-1]]
-			if c&word == 0 {
-				break
-			}
-			has |= c
-			start--
-		}
-		for end < len(line) {
-			c := class[line[end]]
-			if c&word == 0 {
-				break
-			}
-			has |= c
-			end++
-		}
-		r.sums(from, start)
-		if end-start >= shortest && !r.word(start, end, has) && start > 0 && (line[start-1] == '\\' || line[start-1] == '%') {
-			r.escaped(start, end)
-		}
-		from = end
+	n := (len(r.line) + blockBytes - 1) / blockBytes
+	if cap(r.blocks) < n {
+		r.blocks = make([]block, n)
 	}
-	r.sums(from, len(line))
-	r.marks()
+	r.blocks = r.blocks[:n]
+	classify(r.line, r.blocks)
+	s := r.set
+	c := &s.counts
+	if c[Address]+c[Network]+c[Domain]+c[URL]+c[Endpoint] > 0 {
+		r.dotted()
+	}
+	if c[Hash]+c[JA3]+c[JA4] > 0 {
+		r.sums()
+	}
+	if c[Email] > 0 {
+		for k := range r.blocks {
+			for m := r.blocks[k].at; m != 0; m &= m - 1 {
+				r.email(k*blockBytes + bits.TrailingZeros64(m))
+			}
+		}
+	}
+	if len(s.anchors) > 0 {
+		r.texts()
+	}
+	if urls, v6 := c[URL] > 0, s.v6 > 0; urls || v6 {
+		r.colons(urls, v6)
+	}
 }
 
-// sums looks up the words of line[from:to], in which there are no dots, that
-// have the length of a hash. The shortest covers every 32nd byte.
-func (r *reader) sums(from, to int) {
-	if r.set.counts[Hash] == 0 {
-		return
+// dotted looks up the words that a dot is in.
+func (r *reader) dotted() {
+	line, blocks, from := r.line, r.blocks, 0
+	for k := range blocks {
+		dots := blocks[k].dot
+		if from > k*blockBytes {
+			if from >= (k+1)*blockBytes {
+				continue
+			}
+			dots = dots >> (from % blockBytes) << (from % blockBytes)
+		}
+		for dots != 0 {
+			i := k*blockBytes + bits.TrailingZeros64(dots)
+			start := wordStart(blocks, i, from)
+			end := min(wordEnd(blocks, i), len(line))
+			if end-start >= shortest && !r.word(start, end) && start > 0 && (line[start-1] == '\\' || line[start-1] == '%') {
+				r.escaped(start, end)
+			}
+			if from = end; end >= (k+1)*blockBytes {
+				break
+			}
+			dots = dots >> (end % blockBytes) << (end % blockBytes)
+		}
 	}
-	for i := from + shortestHash - 1; i < to; i += shortestHash {
-		if class[r.line[i]]&(digit|hex) == 0 {
+}
+
+// sums looks up the words without dots that have the length of a hash. The
+// shortest covers every 32nd byte.
+func (r *reader) sums() {
+	for k := range r.blocks {
+		b := &r.blocks[k]
+		for i := shortestHash - 1; i < blockBytes; i += shortestHash {
+			if b.word>>i&1 == 0 {
+				continue
+			}
+			at := k*blockBytes + i
+			start := wordStart(r.blocks, at, 0)
+			if at-start >= shortestHash { // it was looked at before
+				continue
+			}
+			switch end := min(wordEnd(r.blocks, at), len(r.line)); end - start {
+			case 32, ja4Length, 40, 64, 128:
+				r.sum(start, end)
+			}
+		}
+	}
+}
+
+// colons looks around each colon, as far as the set has anything that they
+// stand in.
+func (r *reader) colons(urls, v6 bool) {
+	for k := range r.blocks {
+		for m := r.blocks[k].colon; m != 0; m &= m - 1 {
+			i := k*blockBytes + bits.TrailingZeros64(m)
+			if i < r.seen || i+1 >= len(r.line) {
+				continue
+			}
+			switch next := r.line[i+1]; {
+			case urls && (next == '/' && hasPrefix(r.line[i+1:], "//") || next == '\\' && hasPrefix(r.line[i+1:], `\/\/`)):
+				r.url(i)
+			case v6 && (next == ':' || i > 0 && class[r.line[i-1]]&(digit|hex) != 0):
+				r.address6(i)
+			}
+		}
+	}
+}
+
+// texts looks up every word that free text is found by.
+func (r *reader) texts() {
+	carry := uint64(0)
+	for k := range r.blocks {
+		w := r.blocks[k].word
+		starts := w &^ (w<<1 | carry)
+		for carry = w >> 63; starts != 0; starts &= starts - 1 {
+			start := k*blockBytes + bits.TrailingZeros64(starts)
+			end := min(wordEnd(r.blocks, start), len(r.line))
+			if end > start && r.line[end-1] == '.' { // the end of a sentence
+				end--
+			}
+			if end-start < shortestAnchor || !r.set.filter.has(finish(hashPart(seed, r.line, start, end))) {
+				continue
+			}
+			word := string(lowered(r.line[start:end]))
+			for _, at := range r.set.anchors[word] {
+				r.text(at, word, start)
+			}
+		}
+	}
+}
+
+// text compares free text with what stands around a word of it.
+func (r *reader) text(at ref, word string, i int) {
+	record := r.set.store.record(at)
+	k, value := kindOf(record), valueOf(record)
+	exact := k == Mutex || k == UserAgent
+	before := 0
+	for ; ; before++ { // the word may be in the text more than once
+		next := bytes.Index(lowered(value[before:]), []byte(word))
+		if next < 0 {
+			return
+		}
+		before += next
+		start, ok := stepBack(r.line, i, value[:before], exact)
+		if !ok {
 			continue
 		}
-		start := i
-		for start > from && class[r.line[start-1]]&word != 0 {
-			start--
+		end, ok := stepOn(r.line, i, value[before:], exact)
+		if ok && (start == 0 || class[r.line[start-1]]&word1(value[0]) == 0) && r.ends(end, value[len(value)-1]) {
+			r.hit(at, start, end)
+			return
 		}
-		for i++; i < to && class[r.line[i]]&word != 0; {
+	}
+}
+
+// ends reports whether free text whose last character is c may end at a place:
+// where a word, or the sentence, does.
+func (r *reader) ends(i int, c byte) bool {
+	return i == len(r.line) || class[r.line[i]]&word1(c) == 0 || r.line[i] == '.' && (i+1 == len(r.line) || class[r.line[i+1]]&word == 0)
+}
+
+// word1 is what may not stand beside a character: beside a word's, no word.
+func word1(c byte) uint8 { return class[c] & word }
+
+// stepOn compares a text with what begins at a place, and returns where it
+// ends. A backslash or a quote may be written as JSON writes it.
+func stepOn(line []byte, i int, text []byte, exact bool) (int, bool) {
+	for _, c := range text {
+		if (c == '\\' || c == '"') && i+1 < len(line) && line[i] == '\\' && line[i+1] == c {
 			i++
 		}
-		switch i - start {
-		case shortestHash, 40, 64, 128:
-			r.sum(start, i)
+		if i >= len(line) || line[i] != c && (exact || lower[line[i]] != lower[c]) {
+			return 0, false
 		}
-		i--
+		i++
 	}
+	return i, true
 }
 
-// marks looks around each @ and each colon, as far as the set has anything that
-// they stand in.
-func (r *reader) marks() {
-	if r.set.counts[Email] > 0 {
-		for i := next(r.line, 0, '@'); i >= 0; i = next(r.line, i+1, '@') {
-			r.email(i)
+// stepBack compares a text with what ends at a place.
+func stepBack(line []byte, i int, text []byte, exact bool) (int, bool) {
+	for k := len(text) - 1; k >= 0; k-- {
+		c := text[k]
+		if i--; i < 0 || line[i] != c && (exact || lower[line[i]] != lower[c]) {
+			return 0, false
+		}
+		if (c == '\\' || c == '"') && i > 0 && line[i-1] == '\\' {
+			i--
 		}
 	}
-	urls, v6 := r.set.counts[URL] > 0, len(r.set.v6) > 0 || r.set.networks.Size6() > 0
-	if !urls && !v6 {
-		return
-	}
-	for i := next(r.line, 0, ':'); i >= 0; i = next(r.line, i+1, ':') {
-		switch {
-		case i < r.seen || i+1 == len(r.line):
-		case urls && (hasPrefix(r.line[i+1:], "//") || hasPrefix(r.line[i+1:], `\/\/`)):
-			r.url(i)
-		case v6 && (r.line[i+1] == ':' || i > 0 && class[r.line[i-1]]&(digit|hex) != 0):
-			r.address6(i)
-		}
-	}
+	return i, true
 }
 
-// next returns where a byte stands next, from a place on, or -1.
-func next(line []byte, from int, c byte) int {
-	at := bytes.IndexByte(line[from:], c)
-	if at < 0 {
-		return -1
+func lowered(text []byte) []byte {
+	b := make([]byte, len(text))
+	for i, c := range text {
+		b[i] = lower[c]
 	}
-	return from + at
+	return b
 }
 
 // The shortest words that are looked up: "t.co", and an MD5 sum.
@@ -118,21 +267,253 @@ const (
 
 // word looks up line[start:end], in which there is a dot, and reports whether it
 // was found.
-func (r *reader) word(start, end int, has uint8) bool {
+func (r *reader) word(start, end int) bool {
 	for start < end && (r.line[start] == '.' || r.line[start] == '-') {
 		start++
 	}
 	for start < end && (r.line[end-1] == '.' || r.line[end-1] == '-') { // the end of a sentence, or of a name from the DNS
 		end--
 	}
-	switch {
-	case end-start < shortest:
+	n := end - start
+	if n < shortest || n > longestDomain {
 		return false
-	case has&(letter|far) != 0:
-		return r.name(start, end, has)
-	default:
-		return r.address(start, end)
 	}
+	if n > blockBytes {
+		return r.name(start, end)
+	}
+	k := start / blockBytes
+	low, high := &r.blocks[k], &r.blocks[min(k+1, len(r.blocks)-1)]
+	if window(low.letter, high.letter, start, n) != 0 {
+		return r.name(start, end)
+	}
+	if dots := window(low.dot, high.dot, start, n); n <= len("255.255.255.255") && bits.OnesCount64(dots) == 3 {
+		return r.address(start, end, dots)
+	}
+	return false
+}
+
+// sum looks up a word that has the length of a hash, or of a JA4.
+func (r *reader) sum(start, end int) {
+	for _, c := range r.line[start:end] {
+		if class[c]&(digit|hex) == 0 {
+			if end-start != ja4Length {
+				return
+			}
+			break
+		}
+	}
+	h := finish(hashPart(seed, r.line, start, end))
+	if !r.set.filter.has(h) {
+		return
+	}
+	text := lowered(r.line[start:end])
+	for _, k := range [...]Kind{Hash, JA3, JA4} {
+		key := text
+		if k != JA4 {
+			if end-start == ja4Length {
+				continue
+			}
+			key, _ = hexa.DecodeString(string(text))
+		}
+		if at := r.set.store.find(h, k, key); at != 0 {
+			r.hit(at, start, end)
+		}
+	}
+}
+
+// name looks up a domain name and its parents, from the shortest to the
+// longest. The longest that is known counts.
+func (r *reader) name(start, end int) bool {
+	s, line := r.set, r.line
+	if isForeign(line[start:end]) {
+		return r.foreign(start, end)
+	}
+	var dots uint64
+	if end-start <= blockBytes {
+		k := start / blockBytes
+		dots = window(r.blocks[k].dot, r.blocks[min(k+1, len(r.blocks)-1)].dot, start, end-start)
+	}
+	found, at, h, last := ref(0), 0, seed, end
+	for first := true; ; first = false {
+		i := start - 1
+		if dots != 0 {
+			i = start + 63 - bits.LeadingZeros64(dots)
+			dots &^= 1 << (i - start)
+		} else if end-start > blockBytes {
+			i = start + bytes.LastIndexByte(line[start:last], '.')
+		}
+		h = hashPart(h, line, i+1, last)
+		if first {
+			if w, bit := topLevel(h); s.tops[w]&bit == 0 {
+				return false
+			}
+		} else if full := finish(h); s.filter.has(full) {
+			if e := r.domain(full, i+1, end); e != 0 {
+				found, at = e, i+1
+			}
+			if i < start && len(s.hosts) > 0 && r.apart(lowered(line[start:end]), start) {
+				if found != 0 {
+					r.hit(found, at, end)
+				}
+				return true
+			}
+		}
+		if i < start {
+			break
+		}
+		last = i
+	}
+	if found != 0 {
+		r.hit(found, at, end)
+	}
+	return found != 0
+}
+
+func (r *reader) domain(h uint64, start, end int) ref {
+	var b [longestDomain]byte
+	text := b[:end-start]
+	for i := range text {
+		text[i] = lower[r.line[start+i]]
+	}
+	return r.set.store.find(h, Domain, text)
+}
+
+// isForeign reports whether a text has anything beyond ASCII.
+func isForeign(text []byte) bool {
+	all := uint64(0)
+	for i := 0; i < len(text); i += 8 {
+		all |= load(text, i, len(text)-i)
+	}
+	return all&0x8080808080808080 != 0
+}
+
+// foreign looks up a name with letters beyond ASCII, by its ASCII form. It may
+// allocate: such names are rare in logs. What is no name is text around one,
+// such as typographic quotes.
+func (r *reader) foreign(start, end int) bool {
+	name, ok := parseDomain(string(r.line[start:end]))
+	if !ok {
+		return r.inside(start, end)
+	}
+	for strings.Contains(name, ".") {
+		if at := r.set.store.find(hashName([]byte(name)), Domain, []byte(name)); at != 0 {
+			r.hit(at, start, end)
+			return true
+		}
+		_, name, _ = strings.Cut(name, ".")
+	}
+	return false
+}
+
+// inside looks up the words of ASCII in a word.
+func (r *reader) inside(start, end int) (found bool) {
+	for from := start; from < end; {
+		to, has := from, uint8(0)
+		for ; to < end && class[r.line[to]]&far == 0; to++ {
+			has |= class[r.line[to]]
+		}
+		if has&dot != 0 {
+			found = r.word(from, to) || found
+		}
+		from = to + 1
+	}
+	return found
+}
+
+// address looks up a word of digits with three dots.
+func (r *reader) address(start, end int, dots uint64) bool {
+	a, ok := parseIPv4(r.line[start:end], dots)
+	if !ok {
+		return false
+	}
+	s := r.set
+	found := false
+	if h := hashAddress(a); s.filter.has(h) {
+		key := [4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}
+		if len(s.hosts) > 0 {
+			found = r.apart(r.line[start:end], start)
+		}
+		found = r.endpoints(h, key[:], start, end, end) || found
+		if at := s.store.find(h, Address, key[:]); at != 0 {
+			r.hit(at, start, end)
+			return true
+		}
+	}
+	if s.wide == nil || s.wide[a>>22]>>(a>>16&63)&1 == 0 {
+		return found
+	}
+	at, ok := s.networks.Lookup(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}))
+	if ok {
+		r.hit(at, start, end)
+	}
+	return ok || found
+}
+
+// endpoints looks up an address with the port behind it.
+func (r *reader) endpoints(h uint64, address []byte, start, end, colon int) (found bool) {
+	if r.set.counts[Endpoint] == 0 {
+		return false
+	}
+	port, to := 0, colon
+	if colon < len(r.line) && r.line[colon] == ':' {
+		for to = colon + 1; to < len(r.line) && class[r.line[to]]&digit != 0 && to-colon <= 5; to++ {
+			port = port*10 + int(r.line[to]-'0')
+		}
+		if to < len(r.line) && class[r.line[to]]&(letter|digit|far) != 0 || port > 0xffff {
+			port = 0
+		}
+	}
+	r.set.store.each(h, Endpoint, func(at ref, key []byte) {
+		if n := len(key) - 2; !bytes.Equal(key[:n], address) {
+			return
+		} else if int(key[n])<<8|int(key[n+1]) == port {
+			r.hit(at, start, to)
+			found = true
+		} else if r.parts {
+			r.hitPart(at, start, end, true)
+		}
+	})
+	return found
+}
+
+// parseIPv4 reads four numbers up to 255 without leading zeros, between which
+// three dots are.
+func parseIPv4(text []byte, dots uint64) (a uint32, ok bool) {
+	from := 0
+	for range 4 {
+		to := len(text)
+		if dots != 0 {
+			to = bits.TrailingZeros64(dots)
+			dots &= dots - 1
+		}
+		var n uint32
+		switch to - from {
+		case 1:
+			n = uint32(text[from]) - '0'
+			if n > 9 {
+				return 0, false
+			}
+		case 2:
+			x, y := uint32(text[from])-'0', uint32(text[from+1])-'0'
+			if x-1 > 8 || y > 9 {
+				return 0, false
+			}
+			n = x*10 + y
+		case 3:
+			x, y, z := uint32(text[from])-'0', uint32(text[from+1])-'0', uint32(text[from+2])-'0'
+			if x-1 > 8 || y > 9 || z > 9 {
+				return 0, false
+			}
+			if n = x*100 + y*10 + z; n > 255 {
+				return 0, false
+			}
+		default:
+			return 0, false
+		}
+		a = a<<8 | n
+		from = to + 1
+	}
+	return a, true
 }
 
 // escaped looks at a word without what an escape left at its start: "%2Fhost",
@@ -152,351 +533,9 @@ func (r *reader) escaped(start, end int) {
 	if skip == 0 || end-start-skip < shortest {
 		return
 	}
-	var has uint8
-	for _, c := range r.line[start+skip : end] {
-		has |= class[c]
-	}
-	r.word(start+skip, end, has)
-}
-
-// sum looks up a word that has the length of a hash.
-func (r *reader) sum(start, end int) {
-	var b [128]byte
-	text := b[:0]
-	h := seed
-	for i := end - 1; i >= start; i-- {
-		c := lower[r.line[i]]
-		if class[c]&(digit|hex) == 0 {
-			return
-		}
-		h = step(h, c)
-	}
-	if !r.set.filter.has(finish(h)) {
-		return
-	}
-	for _, c := range r.line[start:end] {
-		text = append(text, lower[c])
-	}
-	if at, ok := r.set.texts[string(text)]; ok {
-		r.hit(at, start, end)
-	}
-}
-
-// name looks up a domain name and its parents, from the shortest to the
-// longest. The longest that is known counts.
-func (r *reader) name(start, end int, has uint8) bool {
-	if end-start > longestDomain {
-		return false
-	}
-	if has&far != 0 {
-		return r.foreign(start, end)
-	}
-	var b [longestDomain]byte
-	text, from := b[:end-start], end
-	found, at, dots := int32(-1), 0, 0
-	h := seed
-	for i := end - 1; i >= start; i-- {
-		c := lower[r.line[i]]
-		if c == '.' {
-			if dots++; dots > 1 && r.set.filter.has(finish(h)) {
-				from = r.lowered(text, start, from, i+1)
-				if e, ok := r.set.texts[string(text[i+1-start:])]; ok {
-					found, at = e, i+1
-				}
-			}
-		}
-		if c == '_' && dots == 0 { // "id.orig_h": no top-level domain has one
-			return false
-		}
-		h = step(h, c)
-	}
-	hosts := false
-	if r.set.filter.has(finish(h)) {
-		r.lowered(text, start, from, start)
-		if e, ok := r.set.texts[string(text)]; ok {
-			found, at = e, start
-		}
-		hosts = r.apart(text, start)
-	}
-	if found >= 0 {
-		r.hit(found, at, end)
-	}
-	return found >= 0 || hosts
-}
-
-// lowered puts line[to:from] into text in lower case; what is behind it is
-// there already.
-func (r *reader) lowered(text []byte, start, from, to int) int {
-	for i := to; i < from; i++ {
-		text[i-start] = lower[r.line[i]]
-	}
-	return min(from, to)
-}
-
-// foreign looks up a name with letters beyond ASCII, by its ASCII form. It may
-// allocate: such names are rare in logs. What is no name is text around one,
-// such as typographic quotes.
-func (r *reader) foreign(start, end int) bool {
-	name, ok := parseDomain(string(r.line[start:end]))
-	if !ok {
-		return r.inside(start, end)
-	}
-	for strings.Contains(name, ".") {
-		if at, known := r.set.texts[name]; known {
-			r.hit(at, start, end)
-			return true
-		}
-		_, name, _ = strings.Cut(name, ".")
-	}
-	return false
-}
-
-// inside looks up the words of ASCII in a word.
-func (r *reader) inside(start, end int) (found bool) {
-	for from := start; from < end; {
-		to, has := from, uint8(0)
-		for ; to < end && class[r.line[to]]&far == 0; to++ {
-			has |= class[r.line[to]]
-		}
-		if has&dot != 0 {
-			found = r.word(from, to, has) || found
-		}
-		from = to + 1
-	}
-	return found
-}
-
-// address looks up a word of digits and dots.
-func (r *reader) address(start, end int) bool {
-	a, ok := parseIPv4(r.line[start:end])
-	if !ok {
-		return false
-	}
-	if r.set.filter.has(hashAddress(a)) {
-		found := r.apart(r.line[start:end], start)
-		if at, known := r.set.v4[a]; known {
-			r.hit(at, start, end)
-			return true
-		}
-		if found {
-			return true
-		}
-	}
-	if r.set.networks.Size4() == 0 {
-		return false
-	}
-	at, ok := r.set.networks.Lookup(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}))
-	if ok {
-		r.hit(at, start, end)
-	}
-	return ok
-}
-
-// parseIPv4 reads four numbers up to 255 without leading zeros.
-func parseIPv4(text []byte) (a uint32, ok bool) {
-	if len(text) < len("0.0.0.0") || len(text) > len("255.255.255.255") {
-		return 0, false
-	}
-	n, digits, dots := uint32(0), 0, 0
-	for _, c := range text {
-		if c == '.' {
-			if digits == 0 {
-				return 0, false
-			}
-			a, n, digits = a<<8|n, 0, 0
-			dots++
-			continue
-		}
-		c -= '0'
-		if c > 9 || digits > 0 && n == 0 {
-			return 0, false
-		}
-		n = n*10 + uint32(c)
-		if digits++; n > 255 {
-			return 0, false
-		}
-	}
-	return a<<8 | n, dots == 3 && digits > 0
+	r.word(start+skip, end)
 }
 
 func hasPrefix(b []byte, prefix string) bool {
 	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
-}
-
-// email looks up the address around an @: with all that its local part can
-// have, and with what is left when that is taken for punctuation, as in
-// "from=<a@example.com>" and "user=a@example.com".
-func (r *reader) email(i int) {
-	end := i + 1
-	for end < len(r.line) && class[r.line[end]]&word != 0 {
-		end++
-	}
-	for end > i && (r.line[end-1] == '.' || r.line[end-1] == '-') {
-		end--
-	}
-	wide := i
-	for wide > 0 && class[r.line[wide-1]]&local != 0 {
-		wide--
-	}
-	narrow := i
-	for narrow > wide && (class[r.line[narrow-1]]&word != 0 || r.line[narrow-1] == '+') {
-		narrow--
-	}
-	var b [longestEmail]byte
-	for _, start := range [...]int{wide, narrow} {
-		if end-start > longestEmail || start == i {
-			continue
-		}
-		text := b[:0]
-		for _, c := range r.line[start:end] {
-			text = append(text, lower[c])
-		}
-		if !r.set.filter.has(hashText(text)) {
-			continue
-		}
-		if at, ok := r.set.texts[string(text)]; ok {
-			r.hit(at, start, end)
-			return
-		}
-	}
-}
-
-// longestScheme bounds how far before a "://" a URL is taken to begin.
-const longestScheme = 16
-
-// url looks up the URL around a "://".
-func (r *reader) url(i int) {
-	start := i
-	for start > 0 && i-start < longestScheme && inScheme(r.line[start-1], 1) {
-		start--
-	}
-	for start < i && class[r.line[start]]&letter == 0 {
-		start++
-	}
-	if r.isStrange(i) {
-		return
-	}
-	var b [longestURL + 16]byte
-	u, ok := normalizeURL(b[:0], r.line[start:], true)
-	if !ok {
-		return
-	}
-	r.seen = start + u.end
-	text, end := u.text, start+u.end
-	if start > 0 && r.line[start-1] == '\'' { // a quoted text ends with the next quote
-		if cut := bytes.IndexByte(text[u.path:], '\''); cut >= 0 {
-			text = text[:u.path+cut]
-		}
-	}
-	for range 4 { // what follows a URL in a sentence belongs to it or not
-		if r.known(text, u.path, start, end) || len(text) <= u.path+1 || bytes.IndexByte([]byte(".,;:!?)]}'"), text[len(text)-1]) < 0 {
-			return
-		}
-		text = text[:len(text)-1]
-	}
-}
-
-// isStrange reports whether no URL of the host after a "://" is in the set. It
-// says so of most, and only of plain ones.
-func (r *reader) isStrange(i int) bool {
-	for i++; i < len(r.line) && (r.line[i] == '/' || r.line[i] == '\\'); {
-		i++
-	}
-	start := i
-	for i < len(r.line) && class[r.line[i]]&(word|far) == word {
-		i++
-	}
-	end := i
-	if i < len(r.line) && r.line[i] == ':' { // a port, or a user's password
-		for i++; i < len(r.line) && class[r.line[i]]&digit != 0; {
-			i++
-		}
-	}
-	if start == end || i < len(r.line) && r.line[i] != '/' && r.line[i] != '?' && r.line[i] != '#' && !endsURL(r.line[i]) {
-		return false
-	}
-	if r.line[end-1] == '.' {
-		end--
-	}
-	h := seed
-	for k := end - 1; k >= start; k-- {
-		h = step(h, lower[r.line[k]])
-	}
-	return !r.set.filter.has(finish(h))
-}
-
-// known looks up a URL as it is, and without its query.
-func (r *reader) known(text []byte, path, start, end int) bool {
-	if r.lookup(text, start, end) {
-		return true
-	}
-	query := bytes.IndexByte(text[path:], '?')
-	return query > 0 && r.lookup(text[:path+query], start, end)
-}
-
-func (r *reader) lookup(text []byte, start, end int) bool {
-	if !r.set.filter.has(hashText(text)) {
-		return false
-	}
-	at, ok := r.set.texts[string(text)]
-	if ok {
-		r.hit(at, start, end)
-	}
-	return ok
-}
-
-// apart looks for URLs of a host whose path stands elsewhere in the line, as
-// web servers and Zeek write it. The host that stands in a URL is that URL's.
-func (r *reader) apart(host []byte, start int) bool {
-	origins := r.set.hosts[string(host)]
-	if len(origins) == 0 || start > 0 && (r.line[start-1] == '/' || r.line[start-1] == '@') {
-		return false
-	}
-	found := false
-	for i := 0; i < len(r.line); i++ {
-		if r.line[i] != '/' || i > 0 && class[r.line[i-1]]&local != 0 && r.line[i-1] != '=' && r.line[i-1] != '\'' {
-			continue
-		}
-		for _, o := range origins {
-			found = r.joined(o.text, i) || found
-		}
-		for i < len(r.line) && !endsURL(r.line[i]) {
-			i++
-		}
-	}
-	return found
-}
-
-// joined looks up the URL that an origin and the path at an offset make.
-func (r *reader) joined(origin string, i int) bool {
-	if port := portOf(origin); port != "" && !r.hasWord(port) {
-		return false
-	}
-	var b [longestURL + 16]byte
-	text := append(b[:0], origin...)
-	path := len(text)
-	for u := (urlReader{text: r.line[i:], inLog: true}); len(text)+3 <= longestURL; {
-		c, ok := u.next()
-		if !ok || c == '#' {
-			return r.known(text, path, i, i+u.at)
-		}
-		text = appendEscaped(text, c)
-	}
-	return false
-}
-
-// hasWord reports whether a text stands in the line as a whole number.
-func (r *reader) hasWord(text string) bool {
-	for rest, at := r.line, 0; ; {
-		i := bytes.Index(rest[at:], []byte(text))
-		if i < 0 {
-			return false
-		}
-		i += at
-		end := i + len(text)
-		if (i == 0 || class[rest[i-1]]&(word|local) == 0 || rest[i-1] == '=') && (end == len(rest) || class[rest[end]]&(word|local) == 0) {
-			return true
-		}
-		at = i + 1
-	}
 }

@@ -2,6 +2,7 @@ package match
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,17 +15,27 @@ type Kind uint8
 
 // The kinds of values.
 const (
-	Address Kind = iota + 1 // an IPv4 or IPv6 address
-	Network                 // a block of addresses
-	Domain                  // a domain name, which stands for all names below it as well
-	URL                     // an absolute URL with a host
-	Hash                    // an MD5, SHA-1, SHA-256 or SHA-512 sum of a file
-	Email                   // an e-mail address
+	Address     Kind = iota + 1 // an IPv4 or IPv6 address
+	Network                     // a block of addresses
+	Domain                      // a domain name, which stands for all names below it as well
+	URL                         // an absolute URL with a host
+	Hash                        // an MD5, SHA-1, SHA-256 or SHA-512 sum of a file
+	Email                       // an e-mail address
+	Endpoint                    // an IPv4 or IPv6 address with a port
+	JA3                         // the MD5 sum of a TLS client's hello
+	JA4                         // a TLS client's fingerprint, as FoxIO writes it
+	ASN                         // an autonomous system: AS64496
+	FileName                    // the name of a file, without folders
+	RegistryKey                 // a key of the Windows registry
+	Mutex                       // the name of a mutex
+	UserAgent                   // what an HTTP client calls itself
+
+	kinds = int(UserAgent) + 1
 )
 
 // String returns the kind's name, "" for none.
 func (k Kind) String() string {
-	names := [...]string{"", "address", "network", "domain", "url", "hash", "email"}
+	names := [...]string{"", "address", "network", "domain", "url", "hash", "email", "endpoint", "ja3", "ja4", "asn", "file-name", "registry-key", "mutex", "user-agent"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -33,7 +44,8 @@ func (k Kind) String() string {
 
 // A Value is something to look for, in the one spelling that all of its
 // spellings come down to. Its text is printable ASCII without spaces, quotes
-// and backslashes. Only [Parse] makes one.
+// and backslashes, but for free text (from [FileName] on), which has any
+// character that is not a control character. Only [Parse] makes one.
 type Value struct {
 	kind Kind
 	text string
@@ -63,6 +75,20 @@ func Parse(kind Kind, text string) (Value, bool) {
 		text, ok = strings.ToLower(text), isHash(text)
 	case Email:
 		text, ok = parseEmail(text)
+	case Endpoint:
+		text, ok = parseEndpoint(text)
+	case JA3:
+		text, ok = strings.ToLower(text), len(text) == 32 && isHash(text)
+	case JA4:
+		text, ok = strings.ToLower(text), isJA4(text)
+	case ASN:
+		text, ok = parseASN(text)
+	case FileName:
+		ok = isFreeText(text) && len(text) > 3 && !strings.ContainsAny(text, `/\`)
+	case RegistryKey:
+		ok = isFreeText(text) && strings.Contains(text, `\`)
+	case Mutex, UserAgent:
+		ok = isFreeText(text)
 	}
 	return Value{kind, text}, ok
 }
@@ -178,4 +204,57 @@ func parseEmail(text string) (string, bool) {
 	}
 	host, ok := parseDomain(text[at+1:])
 	return strings.ToLower(text[:at]) + "@" + host, ok
+}
+
+// parseEndpoint reads an address and a port: "192.0.2.1:443", "[2001:db8::1]:443".
+func parseEndpoint(text string) (string, bool) {
+	a, err := netip.ParseAddrPort(text)
+	if err != nil || a.Addr().Zone() != "" || a.Port() == 0 {
+		return "", false
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).String(), true
+}
+
+// ja4Length is the length of a JA4: "t13d1516h2_8daaf6152771_02713d6af862".
+const ja4Length = 36
+
+func isJA4(text string) bool {
+	if len(text) != ja4Length || text[10] != '_' || text[23] != '_' {
+		return false
+	}
+	for i := range len(text) {
+		c := class[text[i]]
+		if i == 10 || i == 23 {
+			continue
+		}
+		if i < 10 && c&(digit|letter) == 0 || i > 10 && c&(digit|hex) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// parseASN reads the number of an autonomous system, with or without "AS"
+// before it (RFC 5396 §2, asplain).
+func parseASN(text string) (string, bool) {
+	text = strings.TrimPrefix(strings.ToUpper(text), "AS")
+	n, err := strconv.ParseUint(text, 10, 32)
+	return "AS" + text, err == nil && n > 0 && text[0] != '0'
+}
+
+// longestText bounds free text, in bytes.
+const longestText = 1024
+
+// isFreeText reports whether a text can be looked for: it has a word, and no
+// control character, and nothing that turns the direction of what follows.
+func isFreeText(text string) bool {
+	if len(text) < 4 || len(text) > longestText || !utf8.ValidString(text) || strings.TrimSpace(text) != text {
+		return false
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) {
+		return false
+	}
+	found := false
+	words(text, func(string) { found = true })
+	return found
 }

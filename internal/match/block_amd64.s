@@ -1,0 +1,102 @@
+#include "textflag.h"
+
+// What a byte may be by its lower half, and by its upper half; it is what both
+// say. 01: 0-9. 02: A-O, a-o. 04: P-Z, p-z. 08: - and . 10: _ 20: beyond ASCII.
+DATA low<>+0(SB)/8, $0x2727272727272725
+DATA low<>+8(SB)/8, $0x322A2A2222262727
+GLOBL low<>(SB), RODATA|NOPTR, $16
+DATA high<>+0(SB)/8, $0x0402140201080000
+DATA high<>+8(SB)/8, $0x2020202020202020
+GLOBL high<>(SB), RODATA|NOPTR, $16
+DATA nibble<>+0(SB)/8, $0x0F0F0F0F0F0F0F0F
+GLOBL nibble<>(SB), RODATA|NOPTR, $8
+DATA letters<>+0(SB)/8, $0x2626262626262626
+GLOBL letters<>(SB), RODATA|NOPTR, $8
+DATA dots<>+0(SB)/8, $0x2E2E2E2E2E2E2E2E
+GLOBL dots<>(SB), RODATA|NOPTR, $8
+DATA colons<>+0(SB)/8, $0x3A3A3A3A3A3A3A3A
+GLOBL colons<>(SB), RODATA|NOPTR, $8
+DATA ats<>+0(SB)/8, $0x4040404040404040
+GLOBL ats<>(SB), RODATA|NOPTR, $8
+
+// func classifyAVX2(text *byte, blocks *block, n int)
+TEXT ·classifyAVX2(SB), NOSPLIT, $0-24
+	MOVQ text+0(FP), SI
+	MOVQ blocks+8(FP), DI
+	MOVQ n+16(FP), CX
+	VBROADCASTI128 low<>(SB), Y8
+	VBROADCASTI128 high<>(SB), Y9
+	VPBROADCASTQ nibble<>(SB), Y10
+	VPBROADCASTQ letters<>(SB), Y11
+	VPBROADCASTQ dots<>(SB), Y12
+	VPBROADCASTQ colons<>(SB), Y13
+	VPBROADCASTQ ats<>(SB), Y14
+	VPXOR Y15, Y15, Y15
+
+loop:
+	VMOVDQU (SI), Y0
+	VMOVDQU 32(SI), Y1
+
+	VPAND Y10, Y0, Y2
+	VPSHUFB Y2, Y8, Y2
+	VPSRLW $4, Y0, Y3
+	VPAND Y10, Y3, Y3
+	VPSHUFB Y3, Y9, Y3
+	VPAND Y2, Y3, Y2      // what the first 32 bytes are
+	VPAND Y10, Y1, Y4
+	VPSHUFB Y4, Y8, Y4
+	VPSRLW $4, Y1, Y5
+	VPAND Y10, Y5, Y5
+	VPSHUFB Y5, Y9, Y5
+	VPAND Y4, Y5, Y4      // and the others
+
+	VPCMPEQB Y15, Y2, Y3
+	VPMOVMSKB Y3, AX
+	VPCMPEQB Y15, Y4, Y5
+	VPMOVMSKB Y5, BX
+	SHLQ $32, BX
+	ORQ BX, AX
+	NOTQ AX
+	MOVQ AX, (DI)         // word
+
+	VPCMPEQB Y12, Y0, Y3
+	VPMOVMSKB Y3, AX
+	VPCMPEQB Y12, Y1, Y5
+	VPMOVMSKB Y5, BX
+	SHLQ $32, BX
+	ORQ BX, AX
+	MOVQ AX, 8(DI)        // dot
+
+	VPAND Y11, Y2, Y2
+	VPCMPEQB Y15, Y2, Y3
+	VPMOVMSKB Y3, AX
+	VPAND Y11, Y4, Y4
+	VPCMPEQB Y15, Y4, Y5
+	VPMOVMSKB Y5, BX
+	SHLQ $32, BX
+	ORQ BX, AX
+	NOTQ AX
+	MOVQ AX, 16(DI)       // letter
+
+	VPCMPEQB Y13, Y0, Y3
+	VPMOVMSKB Y3, AX
+	VPCMPEQB Y13, Y1, Y5
+	VPMOVMSKB Y5, BX
+	SHLQ $32, BX
+	ORQ BX, AX
+	MOVQ AX, 24(DI)       // colon
+
+	VPCMPEQB Y14, Y0, Y3
+	VPMOVMSKB Y3, AX
+	VPCMPEQB Y14, Y1, Y5
+	VPMOVMSKB Y5, BX
+	SHLQ $32, BX
+	ORQ BX, AX
+	MOVQ AX, 32(DI)       // at
+
+	ADDQ $64, SI
+	ADDQ $40, DI
+	DECQ CX
+	JNZ loop
+	VZEROUPPER
+	RET
