@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"tocsin"
+	"tocsin/internal/guard"
 	"tocsin/internal/hubclient"
-	"tocsin/internal/match"
 )
 
 // Options say what an agent does. Hub, Collections and State are required.
@@ -28,7 +28,7 @@ type Options struct {
 	Nft       bool   // the nftables table "inet tocsin", which drops packets from and to blocked addresses
 
 	Logs    []string      // log files to watch, each from its beginning
-	Allow   []string      // addresses, networks and domains that are never blocked, see [AllowList]
+	Allow   []string      // addresses, networks and domains that are never blocked, see [guard.AllowList]
 	Quiet   bool          // look, but send no sightings
 	First   time.Duration // how long after its first hit an indicator is reported; one second when zero
 	Summary time.Duration // how often the hits after that are summed up and reported; one hour when zero
@@ -145,10 +145,10 @@ func open(o Options) (*agent, error) {
 	}
 	for _, c := range o.Collections {
 		if c.Community == "" || c.Collection == "" || strings.ContainsAny(c.key(), " \n") || strings.Count(c.key(), "/") != 1 {
-			return nil, &tocsin.Error{Kind: tocsin.Invalid, Message: "this is no collection: " + printable(c.key()), Hint: "name one as community/collection"}
+			return nil, &tocsin.Error{Kind: tocsin.Invalid, Message: "this is no collection: " + guard.Printable(c.key()), Hint: "name one as community/collection"}
 		}
 	}
-	guard, err := newGuard(o.Allow, o.Hub.Host())
+	protected, err := guard.New(o.Allow, o.Hub.Host())
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func open(o Options) (*agent, error) {
 		}
 	}
 	a := &agent{
-		Options: o, changed: make(chan struct{}, 1), book: newBook(guard), unsettled: map[string]bool{}, settled: make(chan struct{}),
+		Options: o, changed: make(chan struct{}, 1), book: newBook(protected), unsettled: map[string]bool{}, settled: make(chan struct{}),
 	}
 	for i, c := range o.Collections {
 		a.book.order[c.key()] = i
@@ -228,25 +228,4 @@ func (a *agent) failed(ctx context.Context, what string, e Event) {
 	a.Log.LogAttrs(ctx, slog.LevelWarn, "will try again", attrs...)
 	e.Kind = Failed
 	a.tell(e)
-}
-
-// AllowList reads what is never to be blocked: an address, network or domain a
-// line, which stands for its subdomains as well. What follows a # is a comment.
-func AllowList(text string) []string {
-	var entries []string
-	for line := range strings.Lines(text) {
-		line, _, _ = strings.Cut(line, "#")
-		if line = strings.TrimSpace(line); line != "" {
-			entries = append(entries, line)
-		}
-	}
-	return entries
-}
-
-// parseAny reads an address, a network or a domain.
-func parseAny(text string) (match.Value, bool) {
-	if v, ok := match.Parse(match.Network, text); ok {
-		return v, true
-	}
-	return match.Parse(match.Domain, text)
 }

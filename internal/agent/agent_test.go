@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tocsin"
+	"tocsin/internal/guard"
 )
 
 // lines returns the lines of a file, none when it is not there.
@@ -269,7 +270,7 @@ func TestManyValuesAreToldAtOnce(t *testing.T) {
 	eventually(t, "the agent listens", func() bool { return len(r.obs.all(Connected)) == 1 })
 	h.share(many...)
 	eventually(t, "all are told to be in force", func() bool {
-		return slices.ContainsFunc(r.obs.all(Enforced), func(e Event) bool { return e.Count == 5000 && e.Held[heldResolver] == 1 })
+		return slices.ContainsFunc(r.obs.all(Enforced), func(e Event) bool { return e.Count == 5000 && e.Held[guard.Resolver] == 1 })
 	})
 	if n, writes := len(r.obs.all(Blocked)), len(r.obs.all(Enforced)); n > 100*writes {
 		t.Errorf("%d values were told one by one in %d writes", n, writes)
@@ -300,7 +301,7 @@ func TestWrongOptionsEndTheAgent(t *testing.T) {
 }
 
 func TestAllowListsMayHaveComments(t *testing.T) {
-	got := AllowList("# ours\n\nexample.org # the site\n 192.0.2.0/24\r\n#x\n")
+	got := guard.AllowList("# ours\n\nexample.org # the site\n 192.0.2.0/24\r\n#x\n")
 	if want := []string{"example.org", "192.0.2.0/24"}; !cmp.Equal(got, want) {
 		t.Errorf("AllowList = %v, want %v", got, want)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/internal/guard"
 	"tocsin/internal/match"
 	"tocsin/internal/taxii/client"
 	"tocsin/stix"
@@ -16,7 +17,7 @@ import (
 // A book is what the agent knows: the newest version of every indicator in each
 // collection, and what of them is valid now. Its owner guards it.
 type book struct {
-	guard   *guard
+	guard   *guard.Guard
 	order   map[string]int                   // collections by preference
 	shelves map[string]map[string]*indicator // collection → id → newest version
 	cursors map[string]cursors               // collection → how far it was read
@@ -43,7 +44,7 @@ type change struct {
 	came       time.Time
 }
 
-func newBook(g *guard) *book {
+func newBook(g *guard.Guard) *book {
 	return &book{
 		guard: g, order: map[string]int{}, shelves: map[string]map[string]*indicator{}, cursors: map[string]cursors{}, set: match.NewSet(),
 		blocked: map[match.Value]int{}, held: map[string]int{}, dirty: map[match.Value]change{},
@@ -185,13 +186,13 @@ func (b *book) look(in *indicator, stored storedValue) (match.Value, string) {
 	v, ok := match.Parse(stored.Kind, stored.Text)
 	switch {
 	case !ok:
-		return match.Value{}, barNoGood
+		return match.Value{}, guard.NotAValue
 	case !isBlockable(v):
 		return v, ""
 	case in.Barred != "":
 		return v, in.Barred
 	}
-	return v, b.guard.why(v)
+	return v, b.guard.Why(v)
 }
 
 // isBlockable reports whether the lists have a place for such values.
@@ -199,7 +200,7 @@ func isBlockable(v match.Value) bool {
 	switch v.Kind() {
 	case match.Address, match.Network, match.Domain, match.URL:
 		return true
-	case match.Hash, match.Email:
+	case match.Hash, match.Email, match.Endpoint, match.JA3, match.JA4, match.ASN, match.FileName, match.RegistryKey, match.Mutex, match.UserAgent:
 	}
 	return false
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"tocsin/internal/guard"
 	"tocsin/internal/match"
 )
 
@@ -42,7 +43,7 @@ type listed struct {
 
 func list(v match.Value) listed {
 	if v.Kind() == match.Address || v.Kind() == match.Network {
-		return listed{v, prefixOf(v.Text())}
+		return listed{v, guard.PrefixOf(v.Text())}
 	}
 	return listed{Value: v}
 }
@@ -59,7 +60,7 @@ func (l listed) file() string {
 		return domainsName
 	case match.URL:
 		return urlsName
-	case match.Address, match.Network, match.Hash, match.Email:
+	case match.Address, match.Network, match.Hash, match.Email, match.Endpoint, match.JA3, match.JA4, match.ASN, match.FileName, match.RegistryKey, match.Mutex, match.UserAgent:
 	}
 	return ipsName
 }

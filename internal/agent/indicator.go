@@ -1,10 +1,10 @@
 package agent
 
 import (
-	"slices"
 	"strings"
 	"time"
 
+	parsed "tocsin/internal/indicator"
 	"tocsin/internal/match"
 	"tocsin/stix"
 	"tocsin/stix/pattern"
@@ -36,9 +36,8 @@ type storedValue struct {
 
 // The reasons to block no value of an indicator.
 const (
-	barBenign = "benign"      // it shows what is harmless
-	barPAP    = "PAP"         // its producer wants no action that others can notice (PAP:RED, PAP:AMBER)
-	barNoGood = "not a value" // nothing that could be compared with anything
+	barBenign = "benign" // it shows what is harmless
+	barPAP    = "PAP"    // its producer wants no action that others can notice (PAP:RED, PAP:AMBER)
 )
 
 // readIndicator reads a STIX indicator. It reports false for any other object,
@@ -97,64 +96,15 @@ func (in *indicator) mark(v stix.Value) {
 	}
 }
 
-// values returns what makes a pattern match by itself, in the order of the
-// pattern. What cannot be read as a value has no kind.
-func values(p *pattern.Pattern) []storedValue {
-	atoms := p.Alone()
-	if all := p.Atoms(); len(all) == 1 && isSubset(p.Text(), all[0]) {
-		atoms = all
+// values returns what makes a pattern match by itself. What cannot be read as a
+// value has no kind, and is nothing to keep or to show.
+func values(p *pattern.Pattern) (stored []storedValue) {
+	found, unread := parsed.Values(p)
+	for _, v := range found {
+		stored = append(stored, storedValue{v.Kind(), v.Text()})
 	}
-	var found []storedValue
-	for _, a := range atoms {
-		kinds := kindsOf(a)
-		if len(kinds) == 0 || !a.Window.IsZero() {
-			continue
-		}
-		for _, literal := range a.Values {
-			if literal.Kind != pattern.String {
-				continue
-			}
-			one := storedValue{Text: literal.Value}
-			for _, k := range kinds {
-				if v, ok := match.Parse(k, literal.Value); ok {
-					one = storedValue{v.Kind(), v.Text()}
-					break
-				}
-			}
-			if one.Kind == 0 {
-				one.Text = "" // it is nothing to keep or to show
-			}
-			if !slices.Contains(found, one) {
-				found = append(found, one)
-			}
-		}
+	if unread > 0 {
+		stored = append(stored, storedValue{})
 	}
-	return found
-}
-
-// isSubset reports whether a pattern is nothing but [address ISSUBSET network],
-// which every address of the network matches alone.
-func isSubset(text string, a pattern.Atom) bool {
-	return a.Op == pattern.IsSubset && !a.Negated && strings.TrimSpace(text[:a.Start]) == "[" && strings.TrimSpace(text[a.End:]) == "]"
-}
-
-// kindsOf returns what a comparison's constants can be, the likelier first;
-// nothing for what no log or list holds as a value.
-func kindsOf(a pattern.Atom) []match.Kind {
-	switch a.ObjectType + ":" + a.Path {
-	case "ipv4-addr:value", "ipv6-addr:value":
-		return []match.Kind{match.Address}
-	case "domain-name:value":
-		return []match.Kind{match.Domain}
-	case "url:value":
-		return []match.Kind{match.URL}
-	case "email-addr:value", "email-message:from_ref.value", "email-message:sender_ref.value":
-		return []match.Kind{match.Email}
-	case "network-traffic:dst_ref.value", "network-traffic:src_ref.value":
-		return []match.Kind{match.Address, match.Domain}
-	}
-	if len(a.Steps) == 2 && a.Steps[0].Kind == pattern.KeyStep && a.Steps[0].Key == "hashes" && (a.ObjectType == "file" || a.ObjectType == "artifact") {
-		return []match.Kind{match.Hash}
-	}
-	return nil
+	return stored
 }

@@ -205,7 +205,7 @@ func FuzzJournal(f *testing.F) {
 		}
 		b, j := openTest(t, folder)
 		for v := range maps.Keys(b.blocked) {
-			if reason := b.guard.why(v); reason != "" {
+			if reason := b.guard.Why(v); reason != "" {
 				t.Errorf("%s is blocked, though it is a %s", v.Text(), reason)
 			}
 		}

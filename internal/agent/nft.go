@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tocsin"
+	"tocsin/internal/guard"
 )
 
 // A firewall is the nftables table that the agent owns. Others may not write to
@@ -41,7 +42,7 @@ func runNft(ctx context.Context, script string) error {
 	if err != nil {
 		line, _, _ := strings.Cut(said.String(), "\n")
 		return &tocsin.Error{
-			Kind: tocsin.Invalid, Message: "nft failed, " + err.Error() + ": " + printable(line),
+			Kind: tocsin.Invalid, Message: "nft failed, " + err.Error() + ": " + guard.Printable(line),
 			Hint: "the firewall can be changed by root, or with the capability CAP_NET_ADMIN",
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tocsin/internal/guard"
 )
 
 // A namespace is a network of its own, in which the real nft can do no harm.
@@ -97,7 +99,7 @@ func (n *namespace) has() []netip.Prefix {
 					}
 				}
 				if json.Unmarshal(raw, &one) == nil {
-					all = append(all, prefixOf(one))
+					all = append(all, guard.PrefixOf(one))
 				} else if err := json.Unmarshal(raw, &block); err == nil && block.Prefix.Addr != "" {
 					all = append(all, netip.PrefixFrom(netip.MustParseAddr(block.Prefix.Addr), block.Prefix.Len))
 				} else {
@@ -113,7 +115,7 @@ func (n *namespace) has() []netip.Prefix {
 func networksOf(texts ...string) []netip.Prefix {
 	all := []netip.Prefix{}
 	for _, t := range texts {
-		all = append(all, prefixOf(t))
+		all = append(all, guard.PrefixOf(t))
 	}
 	slices.SortFunc(all, netip.Prefix.Compare)
 	return all

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/internal/agent"
+	"tocsin/internal/guard"
 	"tocsin/internal/hubclient"
 )
 
@@ -83,7 +84,7 @@ func (a *app) runAgent(ctx context.Context, o agentFlags) error {
 		if err != nil {
 			return fileError(o.allowFile, err)
 		}
-		o.options.Allow = append(o.options.Allow, agent.AllowList(string(text))...)
+		o.options.Allow = append(o.options.Allow, guard.AllowList(string(text))...)
 	}
 	if o.options.Collections, err = followed(ctx, h, o.collections); err != nil {
 		return err

@@ -16,7 +16,8 @@ type progress struct {
 	shown time.Time
 	drawn bool
 	done  int64
-	count int64 // things done, when done counts bytes
+	count int64  // things done, when done counts bytes
+	noun  string // what is counted; objects when empty
 }
 
 // progressEvery keeps drawing cheap beside the work that it shows; work that
@@ -38,10 +39,10 @@ func (p *progress) at(done, count int64) {
 }
 
 func (p *progress) line(now time.Time) string {
-	amount := grouped(int(p.count)) + " objects"
+	amount := grouped(int(p.count)) + " " + orElse(p.noun, "objects")
 	rate := ""
 	if s := now.Sub(p.began).Seconds(); s > 0 {
-		rate = ", " + grouped(int(float64(p.count)/s)) + "/s"
+		rate = ", " + grouped(int(float64(p.count)/s)) + strings.TrimRight(" "+p.noun, " ") + "/s"
 	}
 	if p.total <= 0 {
 		return p.verb + " " + amount + rate

@@ -34,9 +34,10 @@ func classifyBytes(text []byte, blocks []block) {
 		for i, c := range text[k*blockBytes : (k+1)*blockBytes] {
 			t, bit := class[c], uint64(1)<<i
 			if t&word == 0 {
-				if c == ':' {
+				switch c {
+				case ':':
 					b.colon |= bit
-				} else if c == '@' {
+				case '@':
 					b.at |= bit
 				}
 				continue

@@ -3,6 +3,7 @@ package match
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // Hashes take no account of letter case, nor of what else the bit 0x20 tells
@@ -47,8 +48,8 @@ func hashText(text []byte) uint64 { return finish(hashPart(seed, text, 0, len(te
 // that the hashes of its parents come up on the way.
 func hashName(name []byte) uint64 {
 	h, end := seed, len(name)
-	for i := len(name) - 1; i >= 0; i-- {
-		if name[i] == '.' {
+	for i, c := range slices.Backward(name) {
+		if c == '.' {
 			h = hashPart(h, name, i+1, end)
 			end = i
 		}

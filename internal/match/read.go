@@ -239,8 +239,7 @@ func stepOn(line []byte, i int, text []byte, exact bool) (int, bool) {
 
 // stepBack compares a text with what ends at a place.
 func stepBack(line []byte, i int, text []byte, exact bool) (int, bool) {
-	for k := len(text) - 1; k >= 0; k-- {
-		c := text[k]
+	for _, c := range slices.Backward(text) {
 		if i--; i < 0 || line[i] != c && (exact || lower[line[i]] != lower[c]) {
 			return 0, false
 		}

@@ -100,7 +100,7 @@ func TestManyLinesAreSearchedAsOneByOne(t *testing.T) {
 
 // TestASetIsWhatAMapWouldBe adds and removes at random, and compares with maps.
 func TestASetIsWhatAMapWouldBe(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test that can be repeated
+	random := rand.New(rand.NewPCG(1, 2))
 	s, model := NewSet(), map[Value]map[string]bool{}
 	make1 := func(n int) Value {
 		switch n % 6 {

@@ -1,0 +1,232 @@
+// Package indicator reads what can be looked for, and what may be done with it, from STIX, MISP, CSV and plain lists.
+package indicator
+
+import (
+	"strings"
+	"time"
+
+	"tocsin/internal/match"
+	"tocsin/stix"
+	"tocsin/stix/pattern"
+	"tocsin/tlp"
+)
+
+// An Indicator is a value, or several of which each decides alone, and what its
+// producer allows to be done with it.
+type Indicator struct {
+	ID      string // of the STIX object or the MISP attribute; "" when the source has none
+	Name    string // for people; it may be any text
+	Values  []match.Value
+	From    time.Time // when it becomes valid; zero: always was
+	Until   time.Time // when it is no longer valid; zero: never
+	Action  Action    // what may be done at most
+	TLP     tlp.Label
+	Rule    string // a YARA, Sigma, Suricata or Snort rule that it carries
+	Kind    string // of the rule: the STIX pattern_type
+	Benign  bool   // it shows what is harmless: nothing to look for
+	Revoked bool
+	Version time.Time // the STIX property modified
+}
+
+// Valid reports whether it is to be used at a moment.
+func (in *Indicator) Valid(now time.Time) bool {
+	return !in.Revoked && !in.Benign && !now.Before(in.From) && (in.Until.IsZero() || now.Before(in.Until))
+}
+
+// An Action is what may be done with an indicator, by PAP (MISP taxonomy) and
+// by the permitted_actions of FIRST IEP 2.0. Each includes those before it.
+type Action uint8
+
+// The actions.
+const (
+	Keep   Action = iota // store and read it: IEP none, contact-for-instruction
+	Detect               // look for it where nobody outside can notice: PAP:RED, internally-visible-actions
+	Ask                  // ask third parties about it: PAP:AMBER
+	Block                // block it, which the other side can notice: PAP:GREEN, externally-visible-indirect-actions
+	Any                  // PAP:CLEAR, externally-visible-direct-actions
+)
+
+// String returns the action's name.
+func (a Action) String() string {
+	return [...]string{"keep", "detect", "ask", "block", "any"}[a]
+}
+
+// iepExtension is the STIX extension of FIRST IEP 2.0.
+const iepExtension = "extension-definition--762e2e97-ee51-43e5-a9ea-165fbb862c4a"
+
+// pap returns what a label allows, false for what is no PAP label.
+func pap(label string) (Action, bool) {
+	label = strings.ToUpper(strings.Trim(label, `"`))
+	label = strings.ReplaceAll(label, `"`, "")
+	name, ok := strings.CutPrefix(strings.Replace(label, "=", ":", 1), "PAP:")
+	if !ok {
+		return 0, false
+	}
+	switch name {
+	case "RED":
+		return Detect, true
+	case "AMBER":
+		return Ask, true
+	case "GREEN":
+		return Block, true
+	case "CLEAR", "WHITE":
+		return Any, true
+	}
+	return Keep, true // a label of a later version: the most restrictive
+}
+
+// iep returns what permitted_actions allows. What is unknown allows least
+// (FIRST IEP 2.0).
+func iep(permitted string) Action {
+	switch permitted {
+	case "internally-visible-actions":
+		return Detect
+	case "externally-visible-indirect-actions":
+		return Block
+	case "externally-visible-direct-actions":
+		return Any
+	}
+	return Keep
+}
+
+// policies are the actions that marking-definitions of the same input allow.
+type policies map[string]Action
+
+// note takes in a marking-definition with an IEP policy or a PAP statement.
+func (p policies) note(v stix.Value) {
+	id := v.Get("id").Text()
+	if ext := v.Get("extensions").Get(iepExtension); ext.Exists() {
+		p[id] = iep(ext.Get("permitted_actions").Text())
+		return
+	}
+	if a, ok := pap(v.Get("definition").Get("statement").Text()); ok {
+		p[id] = a
+	} else if a, ok := pap(v.Get("name").Text()); ok {
+		p[id] = a
+	}
+}
+
+// FromSTIX reads a STIX indicator. It reports false for any other object.
+func fromSTIX(v stix.Value, p policies) (Indicator, bool) {
+	kind, _, ok := stix.SplitID(v.Get("id").Text())
+	if !ok || kind != "indicator" || !v.Get("type").Is("indicator") {
+		return Indicator{}, false
+	}
+	in := Indicator{ID: v.Get("id").Text(), Name: v.Get("name").Text(), Action: Any, Revoked: v.Get("revoked").True()}
+	in.Version, _ = stix.ParseTime(v.Get("modified").Text())
+	in.From, _ = stix.ParseTime(v.Get("valid_from").Text())
+	in.Until, _ = stix.ParseTime(v.Get("valid_until").Text())
+	for _, t := range v.Get("indicator_types").Elements() {
+		in.Benign = in.Benign || t.Is("benign") // STIX 2.1 §10.6
+	}
+	in.mark(v, p)
+	if in.Kind = v.Get("pattern_type").Text(); in.Kind != "stix" {
+		in.Rule = v.Get("pattern").Text()
+		return in, true
+	}
+	if parsed, err := pattern.Parse(v.Get("pattern").Text()); err == nil {
+		in.Values, _ = Values(parsed)
+	}
+	return in, true
+}
+
+// mark notes what the markings allow: the most restrictive of them counts, and
+// a policy that is not known allows nothing beyond looking at it.
+func (in *Indicator) mark(v stix.Value, p policies) {
+	for _, l := range v.Get("labels").Elements() {
+		if a, ok := pap(l.Text()); ok {
+			in.Action = min(in.Action, a)
+		}
+	}
+	note := func(ref string) {
+		if label, ok := tlp.FromMarking(ref); ok {
+			in.TLP = max(in.TLP, label)
+			return
+		}
+		if a, ok := p[ref]; ok {
+			in.Action = min(in.Action, a)
+		}
+	}
+	for _, ref := range v.Get("object_marking_refs").Elements() {
+		note(ref.Text())
+	}
+	for _, g := range v.Get("granular_markings").Elements() {
+		note(g.Get("marking_ref").Text())
+	}
+	if ext := v.Get("extensions").Get(iepExtension); ext.Exists() {
+		in.Action = min(in.Action, iep(ext.Get("permitted_actions").Text()))
+	}
+}
+
+// Values returns what makes a pattern match by itself, in the order of the
+// pattern, and how many constants cannot be read as a value.
+func Values(p *pattern.Pattern) (found []match.Value, unread int) {
+	atoms := p.Alone()
+	if all := p.Atoms(); len(all) == 1 && isSubset(p.Text(), all[0]) {
+		atoms = all
+	}
+	seen := map[match.Value]bool{}
+	for _, a := range atoms {
+		kinds := kindsOf(a)
+		if len(kinds) == 0 || !a.Window.IsZero() {
+			continue
+		}
+		for _, literal := range a.Values {
+			if literal.Kind != pattern.String && literal.Kind != pattern.Integer {
+				continue
+			}
+			ok := false
+			for _, k := range kinds {
+				var v match.Value
+				if v, ok = match.Parse(k, literal.Value); ok {
+					if !seen[v] {
+						seen[v] = true
+						found = append(found, v)
+					}
+					break
+				}
+			}
+			if !ok {
+				unread++
+			}
+		}
+	}
+	return found, unread
+}
+
+// isSubset reports whether a pattern is nothing but [address ISSUBSET network],
+// which every address of the network matches alone.
+func isSubset(text string, a pattern.Atom) bool {
+	return a.Op == pattern.IsSubset && !a.Negated && strings.TrimSpace(text[:a.Start]) == "[" && strings.TrimSpace(text[a.End:]) == "]"
+}
+
+// kindsOf returns what a comparison's constants can be, the likelier first;
+// nothing for what no log or list holds as a value.
+func kindsOf(a pattern.Atom) []match.Kind {
+	switch a.ObjectType + ":" + a.Path {
+	case "ipv4-addr:value", "ipv6-addr:value":
+		return []match.Kind{match.Address}
+	case "domain-name:value":
+		return []match.Kind{match.Domain}
+	case "url:value":
+		return []match.Kind{match.URL}
+	case "email-addr:value", "email-message:from_ref.value", "email-message:sender_ref.value":
+		return []match.Kind{match.Email}
+	case "network-traffic:dst_ref.value", "network-traffic:src_ref.value":
+		return []match.Kind{match.Address, match.Domain}
+	case "autonomous-system:number":
+		return []match.Kind{match.ASN}
+	case "file:name":
+		return []match.Kind{match.FileName}
+	case "windows-registry-key:key":
+		return []match.Kind{match.RegistryKey}
+	case "mutex:name":
+		return []match.Kind{match.Mutex}
+	case "network-traffic:extensions.'http-request-ext'.request_header.'User-Agent'":
+		return []match.Kind{match.UserAgent}
+	}
+	if len(a.Steps) == 2 && a.Steps[0].Kind == pattern.KeyStep && a.Steps[0].Key == "hashes" && (a.ObjectType == "file" || a.ObjectType == "artifact") {
+		return []match.Kind{match.Hash}
+	}
+	return nil
+}

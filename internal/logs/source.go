@@ -1,0 +1,204 @@
+// Package logs reads log files of the usual formats and says which field of an event a place is in.
+package logs
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+
+	"tocsin"
+)
+
+const (
+	chunkBytes = 1 << 20
+	// longestLine is how much of a line without an end is read at a time. The
+	// next piece begins at a place where no word is cut.
+	longestLine = 4 << 20
+	zstdMemory  = 256 << 20 // what a window may take
+)
+
+// A Source is a log that is being read.
+type Source struct {
+	Format Format
+	r      io.Reader
+	rest   []byte // what was read behind the last end of a line
+	offset int64
+	header []byte // the newest line that names fields
+	end    error
+	closer func()
+}
+
+// A Chunk is some whole lines of a log.
+type Chunk struct {
+	Text   []byte
+	Offset int64  // of the text in the log, decompressed
+	Header []byte // the line before it that names the fields, if the format has one
+}
+
+// NewSource begins to read a log. What is compressed with gzip, zstd or xz is
+// decompressed, whatever its name. It fails when the beginning cannot be read.
+func NewSource(r io.Reader) (*Source, error) {
+	s := &Source{closer: func() {}}
+	b := bufio.NewReaderSize(r, 64<<10)
+	plain, err := s.decompress(b)
+	if err != nil {
+		return nil, err
+	}
+	s.r = plain
+	first, err := s.read(nil)
+	if err != nil && !errors.Is(err, io.EOF) && len(first) == 0 {
+		return nil, cut(err)
+	}
+	s.end = err
+	s.Format = detect(first)
+	s.rest = first
+	return s, nil
+}
+
+// Close gives back what decompressing takes.
+func (s *Source) Close() { s.closer() }
+
+func (s *Source) decompress(b *bufio.Reader) (io.Reader, error) {
+	magic, err := b.Peek(6)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		z, err := gzip.NewReader(b)
+		if err != nil {
+			return nil, cut(err)
+		}
+		return z, nil
+	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		z, err := zstd.NewReader(b, zstd.WithDecoderMaxMemory(zstdMemory), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, cut(err)
+		}
+		s.closer = z.Close
+		return z, nil
+	case bytes.HasPrefix(magic, []byte{0xfd, '7', 'z', 'X', 'Z', 0}):
+		z, err := xz.NewReader(b)
+		if err != nil {
+			return nil, cut(err)
+		}
+		return z, nil
+	}
+	return b, nil
+}
+
+// cut says that a log ends where it should not.
+func cut(err error) error {
+	return &tocsin.Error{Kind: tocsin.Malformed, Message: "the file is damaged or was cut off: " + err.Error(), Hint: "copy it again; what stands before that place was read"}
+}
+
+// read reads until there is a chunk, behind what was read before.
+func (s *Source) read(text []byte) ([]byte, error) {
+	if cap(text) < len(text)+chunkBytes {
+		text = append(make([]byte, 0, len(text)+chunkBytes), text...)
+	}
+	for len(text) < cap(text) {
+		n, err := s.r.Read(text[len(text):cap(text)])
+		text = text[:len(text)+n]
+		if err != nil {
+			return text, err //nolint:wrapcheck // cut says what it means
+		}
+	}
+	return text, nil
+}
+
+// Next returns the next chunk, io.EOF when there is none. After an error it
+// has returned all that could be read.
+func (s *Source) Next() (Chunk, error) {
+	for {
+		text := s.rest
+		end := bytes.LastIndexByte(text, '\n') + 1
+		if end == 0 && len(text) >= longestLine {
+			for end = len(text); end > longestLine/2 && isWord(text[end-1]); end-- {
+				continue
+			}
+		}
+		if s.end != nil {
+			end = len(text)
+		}
+		if end > 0 {
+			c := Chunk{Text: text[:end:end], Offset: s.offset, Header: s.header}
+			s.offset += int64(end)
+			s.rest = bytes.Clone(text[end:])
+			s.note(c.Text)
+			return c, nil
+		}
+		if s.end != nil {
+			if errors.Is(s.end, io.EOF) {
+				return Chunk{}, io.EOF
+			}
+			return Chunk{}, cut(s.end)
+		}
+		s.rest, s.end = s.read(text)
+	}
+}
+
+// isWord reports whether a byte can be part of what is looked for.
+func isWord(c byte) bool {
+	return c >= 0x80 || c >= '0' && c <= ':' || c >= '@' && c <= 'Z' || c >= 'a' && c <= 'z' || bytes.IndexByte([]byte("-._/%?&=+~"), c) >= 0
+}
+
+// note remembers the newest line that names fields.
+func (s *Source) note(text []byte) {
+	switch s.Format {
+	case ZeekTSV, W3C:
+		if h := lastHeader(text, s.Format); h != nil {
+			s.header = bytes.Clone(h)
+		}
+	case CSV:
+		if s.header == nil {
+			line, _, _ := bytes.Cut(text, []byte{'\n'})
+			s.header = bytes.Clone(line)
+		}
+	case Text, JSON, CEF, LEEF, Syslog, Access, WindowsXML:
+	}
+}
+
+// Header returns the line that names the fields of what follows a text, which
+// itself follows another such line.
+func Header(f Format, text, before []byte) []byte {
+	switch f {
+	case ZeekTSV, W3C:
+		if h := lastHeader(text, f); h != nil {
+			return h
+		}
+	case CSV:
+		if before == nil {
+			line, _, _ := bytes.Cut(text, []byte{'\n'})
+			return line
+		}
+	case Text, JSON, CEF, LEEF, Syslog, Access, WindowsXML:
+	}
+	return before
+}
+
+// lastHeader returns the last line of a text that names fields, nil when there
+// is none.
+func lastHeader(text []byte, f Format) []byte {
+	mark := []byte("#fields")
+	if f == W3C {
+		mark = []byte("#Fields:")
+	}
+	for {
+		i := bytes.LastIndex(text, mark)
+		if i < 0 {
+			return nil
+		}
+		if i == 0 || text[i-1] == '\n' {
+			line, _, _ := bytes.Cut(text[i:], []byte{'\n'})
+			return bytes.TrimSuffix(line, []byte{'\r'})
+		}
+		text = text[:i]
+	}
+}
