@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -142,7 +143,7 @@ func readBack(t testing.TB, name string, text []byte) (values []string, ok bool)
 	case "json":
 		for d := json.NewDecoder(bytes.NewReader(text)); ; {
 			var e entry
-			if err := d.Decode(&e); err == io.EOF {
+			if err := d.Decode(&e); errors.Is(err, io.EOF) {
 				return values, true
 			} else if err != nil {
 				t.Fatalf("json: %v", err)
@@ -182,7 +183,7 @@ func readBack(t testing.TB, name string, text []byte) (values []string, ok bool)
 				Title     string
 				Detection struct{ Selection map[string][]string }
 			}
-			if err := d.Decode(&rule); err == io.EOF {
+			if err := d.Decode(&rule); errors.Is(err, io.EOF) {
 				return nil, false
 			} else if err != nil {
 				t.Fatalf("sigma: %v", err)

@@ -52,12 +52,12 @@ func TestEndpointsAndFreeTextAreFoundWhole(t *testing.T) {
 		if !s.Add("i", value(t, test.known)) {
 			t.Fatalf("%s was not added", name)
 		}
-		got := ""
+		var got strings.Builder
 		for _, h := range s.Append(nil, []byte(test.line)) {
-			got += test.line[h.Offset:h.End]
+			got.WriteString(test.line[h.Offset:h.End])
 		}
-		if got != test.want {
-			t.Errorf("%s: found %q in %q, want %q", name, got, test.line, test.want)
+		if got.String() != test.want {
+			t.Errorf("%s: found %q in %q, want %q", name, got.String(), test.line, test.want)
 		}
 		s.Remove("i", value(t, test.known))
 		if len(s.Append(nil, []byte(test.line))) > 0 || s.Len() != 0 {
