@@ -274,7 +274,6 @@ func mispValues(kind, text string) []match.Value {
 // readLines reads CSV or a plain list.
 func readLines(b *bufio.Reader) (Result, error) {
 	var result Result
-	seen := map[match.Value]bool{}
 	s := bufio.NewScanner(b)
 	s.Buffer(nil, longestLine)
 	var columns *columns
@@ -293,10 +292,7 @@ func readLines(b *bufio.Reader) (Result, error) {
 			result.Unread++
 			continue
 		}
-		if !seen[in.Values[0]] {
-			seen[in.Values[0]] = true
-			result.Indicators = append(result.Indicators, in)
-		}
+		result.Indicators = append(result.Indicators, in)
 	}
 	if err := s.Err(); err != nil {
 		return result, &tocsin.Error{Kind: tocsin.Malformed, Message: "a line is longer than 1 MiB or cannot be read", Hint: "is this a list of indicators?"}
@@ -403,7 +399,11 @@ func parse(kind, text string) (match.Value, bool) {
 
 // Guess reads a value of which nothing is known but its text.
 func Guess(text string) (match.Value, bool) {
-	for _, k := range []match.Kind{match.Network, match.Endpoint, match.Hash, match.JA4, match.Domain, match.URL, match.Email} {
+	kinds := []match.Kind{match.Hash, match.JA4, match.Domain, match.URL, match.Email}
+	if strings.Trim(text, "0123456789abcdefABCDEF.:/[]") == "" { // what no address has is not tried as one: a million refusals take a second
+		kinds = []match.Kind{match.Network, match.Endpoint, match.Hash, match.Domain}
+	}
+	for _, k := range kinds {
 		if v, ok := match.Parse(k, text); ok {
 			return v, true
 		}

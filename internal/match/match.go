@@ -22,11 +22,11 @@ type Set struct {
 	next     filter // a larger one, on its way; see grow
 	moved    int    // how many shards are in it
 	networks bart.Table[ref]
-	wide     []uint64            // which IPv4 networks of 16 bits have anything in networks
-	hosts    map[string][]origin // hosts of URLs
-	anchors  map[string][]ref    // words of free text → values that have them, see anchorOf
-	tops     [64]uint64          // which top-level domains there may be, see topLevel
-	more     map[ref][]string    // indicators of a value beside the first
+	wide     [1 << 16 / 64]uint64 // which IPv4 networks of 16 bits have anything in the set
+	hosts    map[string][]origin  // hosts of URLs
+	anchors  map[string][]ref     // words of free text → values that have them, see anchorOf
+	tops     [64]uint64           // which top-level domains there may be, see topLevel
+	more     map[ref][]string     // indicators of a value beside the first
 	counts   [kinds]int
 	v6       int // how many addresses, endpoints and networks are IPv6
 	readers  *sync.Pool
@@ -84,7 +84,11 @@ func (s *Set) Add(id string, v Value) bool {
 		s.addOrigin(v.text)
 	case ASN, FileName, RegistryKey, Mutex, UserAgent:
 		s.addAnchor(v.text, r)
-	case Address, Network, Hash, Email, Endpoint, JA3, JA4:
+	case Address:
+		s.noteAddress(netip.MustParseAddr(v.text))
+	case Endpoint:
+		s.noteAddress(netip.MustParseAddrPort(v.text).Addr())
+	case Network, Hash, Email, JA3, JA4:
 	}
 	return true
 }
@@ -234,12 +238,18 @@ func (s *Set) addNetwork(p netip.Prefix, r ref) {
 	if !p.Addr().Is4() {
 		return
 	}
-	if s.wide == nil {
-		s.wide = make([]uint64, 1<<16/64)
-	}
 	first := int(number(p.Addr()) >> 16)
 	for i := range 1 << max(0, 16-p.Bits()) {
 		s.wide[(first+i)/64] |= 1 << ((first + i) % 64)
+	}
+}
+
+// noteAddress notes the network of an IPv4 address. Most addresses of a log are
+// of networks that have nothing in the set, and are not looked up.
+func (s *Set) noteAddress(a netip.Addr) {
+	if a.Is4() {
+		n := number(a)
+		s.wide[n>>22] |= 1 << (n >> 16 & 63)
 	}
 }
 
@@ -256,6 +266,9 @@ func (s *Set) addOrigin(url string) {
 	if !known {
 		s.note(hashHost(host))
 		s.noteTop(host)
+		if a, err := netip.ParseAddr(host); err == nil {
+			s.noteAddress(a)
+		}
 	}
 }
 

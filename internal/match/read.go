@@ -426,6 +426,9 @@ func (r *reader) address(start, end int, dots uint64) bool {
 		return false
 	}
 	s := r.set
+	if s.wide[a>>22]>>(a>>16&63)&1 == 0 {
+		return false
+	}
 	found := false
 	if h := hashAddress(a); s.filter.has(h) {
 		key := [4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}
@@ -438,7 +441,7 @@ func (r *reader) address(start, end int, dots uint64) bool {
 			return true
 		}
 	}
-	if s.wide == nil || s.wide[a>>22]>>(a>>16&63)&1 == 0 {
+	if s.counts[Network] == 0 {
 		return found
 	}
 	at, ok := s.networks.Lookup(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}))
