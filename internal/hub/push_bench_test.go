@@ -247,3 +247,42 @@ func BenchmarkPushUnderLoad(b *testing.B) {
 	}
 	b.ReportMetric(float64(given)/b.Elapsed().Seconds(), "deliveries/s")
 }
+
+// BenchmarkPushBesideTheDeaf has 1,000 subscribers that never read beside 1,000
+// that do: what one of them costs while it is not cut off yet, all it has
+// included, and how long the last of the others waits.
+func BenchmarkPushBesideTheDeaf(b *testing.B) {
+	const deaf = 1000
+	for b.Loop() {
+		w := begin(b)
+		before := inUse()
+		for range deaf {
+			conn, err := net.Dial("tcp", w.Addr.String()) //nolint:forbidigo // a test that talks to its own hub
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = conn.Close() })
+			_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10) //nolint:errcheck,forcetypeassert // it is one
+			if _, err := conn.Write([]byte(streamRequest(w, w.reader))); err != nil {
+				b.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second) // they are subscribed
+		var serial atomic.Int64
+		share := func(count int) {
+			if status, answer := call(b, http.MethodPost, w.URL+"/finance/collections/alerts/objects/", w.writer, envelope(&serial, count)); status != http.StatusAccepted {
+				b.Fatalf("POST = %d %.200s", status, answer)
+			}
+		}
+		share(300) // 400 kB: more than the system takes for them
+		time.Sleep(2 * time.Second)
+		b.ReportMetric(float64(inUse()-before)/deaf, "B/deaf-subscriber")
+		c := gather(b, w.Addr.String(), streamRequest(w, w.reader), ": tocsin", "event: object", deaf)
+		full := c.expect(deaf)
+		share(1)
+		acknowledged := time.Now()
+		<-full
+		b.ReportMetric(float64(time.Since(acknowledged).Microseconds())/1000, "last-ms")
+	}
+	b.ReportMetric(0, "ns/op")
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync/atomic"
 	"time"
 
@@ -93,14 +94,14 @@ func (w *writer) run() {
 		}
 		select {
 		case j := <-w.s.jobs:
-			w.write(w.gather(j))
+			w.write(j)
 		case <-timer.C:
 			w.truncateLog()
 		case <-w.s.quit:
 			for {
 				select {
 				case j := <-w.s.jobs:
-					w.write(w.gather(j))
+					w.write(j)
 				default:
 					return
 				}
@@ -109,41 +110,41 @@ func (w *writer) run() {
 	}
 }
 
-// gather takes what waits besides j, up to the size of a batch: the busier the
-// hub is, the more submissions share one sync of the disk.
-func (w *writer) gather(j *job) []*job {
-	jobs := []*job{j}
-	weight := j.weight
-	for weight < w.s.options.Batch {
-		select {
-		case j := <-w.s.jobs:
-			jobs, weight = append(jobs, j), weight+j.weight
-		default:
-			return jobs
+// joins yields j and what waits besides it, also what comes while the others
+// are being done, up to the size of a batch: the busier the hub is, the more
+// submissions share one sync of the disk. It never waits for any.
+func (w *writer) joins(j *job) iter.Seq[*job] {
+	return func(yield func(*job) bool) {
+		for weight := j.weight; yield(j) && weight < w.s.options.Batch; weight += j.weight {
+			select {
+			case j = <-w.s.jobs:
+			default:
+				return
+			}
 		}
 	}
-	return jobs
 }
 
-// write makes one transaction of jobs and answers each.
-func (w *writer) write(jobs []*job) {
+// write makes one transaction of a job and of those that join it, and answers
+// each.
+func (w *writer) write(first *job) {
 	if err := w.s.Err(); err != nil {
-		for _, j := range jobs {
-			j.done <- err
-		}
+		first.done <- err
 		return
 	}
-	errs := make([]error, len(jobs))
 	b := &batch{writer: w, pending: pending{seq: w.s.head, added: w.s.added}}
-	if err := w.transact(b, jobs, errs); err != nil {
-		w.abandon(err, jobs)
+	if err := w.transact(b, w.joins(first)); err != nil {
+		if len(b.jobs) == 0 { // it did not even begin
+			b.jobs = []*job{first}
+		}
+		w.abandon(err, b.jobs)
 		return
 	}
 	w.size += int64(len(b.entries))
 	w.s.publish(b)
-	for i, j := range jobs {
-		w.erase = w.erase || j.erases && errs[i] == nil
-		j.done <- errs[i]
+	for i, j := range b.jobs {
+		w.erase = w.erase || j.erases && b.errs[i] == nil
+		j.done <- b.errs[i]
 	}
 	w.truncateLog()
 	w.copyLog()
@@ -165,7 +166,7 @@ func (w *writer) abandon(err error, jobs []*job) {
 
 // transact writes a batch. A job that fails takes back what it did, and nothing
 // else; when transact itself fails, nothing was done.
-func (w *writer) transact(b *batch, jobs []*job, errs []error) (err error) {
+func (w *writer) transact(b *batch, jobs iter.Seq[*job]) (err error) {
 	if err := w.c.run("BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
@@ -174,12 +175,13 @@ func (w *writer) transact(b *batch, jobs []*job, errs []error) (err error) {
 			err = errors.Join(err, w.c.run("ROLLBACK"))
 		}
 	}()
-	for i, j := range jobs {
-		if j.gone.Load() {
-			errs[i] = context.Canceled
-			continue
+	for j := range jobs {
+		own := context.Canceled
+		if !j.gone.Load() {
+			own, err = w.savepoint(b, j)
 		}
-		if errs[i], err = w.savepoint(b, j); err != nil {
+		b.jobs, b.errs = append(b.jobs, j), append(b.errs, own)
+		if err != nil {
 			return err
 		}
 	}
@@ -282,6 +284,8 @@ type batch struct {
 	*writer
 	pending
 
+	jobs  []*job  // what has been done
+	errs  []error // and what became of each
 	fresh []named // collections that were first used
 }
 
