@@ -262,7 +262,7 @@ func BenchmarkPushBesideTheDeaf(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.Cleanup(func() { _ = conn.Close() })
-			_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10) //nolint:errcheck,forcetypeassert // it is one
+			_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 			if _, err := conn.Write([]byte(streamRequest(w, w.reader))); err != nil {
 				b.Fatal(err)
 			}
