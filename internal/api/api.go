@@ -155,8 +155,7 @@ func answer(w http.ResponseWriter, status int, resource any) error {
 	if err != nil {
 		return fmt.Errorf("marshal: %w", err)
 	}
-	write(w, status, "application/json", text)
-	return nil
+	return receive.AnswerOnce(w, status, "application/json", text)
 }
 
 // write sends an answer in one piece. A client that is gone by now needs none.

@@ -14,6 +14,7 @@ import (
 func (a *app) serve() *cobra.Command {
 	var o hub.Options
 	var tokenFile, logFormat, logLevel string
+	var pages int64
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a hub",
@@ -34,6 +35,9 @@ order: requests are finished, streams closed, what is pending written.`,
 				return err
 			}
 			o.Log = log
+			if o.Pages = pages << 20; pages <= 0 {
+				o.Pages = -1
+			}
 			var trouble error
 			o.Ready = func(s hub.Started) { trouble = a.welcome(s, o.Data, tokenFile) }
 			if err := hub.Run(cmd.Context(), o); err != nil {
@@ -51,6 +55,7 @@ order: requests are finished, streams closed, what is pending written.`,
 	f.IntVar(&o.MaxPage, "max-page", 0, "the most objects in a page (1,000)")
 	f.IntVar(&o.Streams, "max-streams", 0, "the most event streams open at the same time (10,000)")
 	f.IntVar(&o.StreamsPerToken, "max-streams-per-token", 0, "of those, the most of one token (5,000)")
+	f.Int64Var(&pages, "page-memory", 64, "memory for pages that are cut once for all who may see the same, in MiB; 0: none")
 	f.StringVar(&tokenFile, "operator-token-file", "", "file to write the first operator token to, instead of showing it")
 	f.StringVar(&logFormat, "log-format", "text", "text or json, on standard error")
 	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")

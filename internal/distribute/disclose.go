@@ -59,11 +59,16 @@ func (f *Feed) disclose(ctx context.Context, who tocsin.Member, c member.Collect
 	if len(objects) == 0 {
 		return nil
 	}
+	from, to := span(objects)
+	return f.discloseSpan(ctx, who, c, from, to, len(objects))
+}
+
+// discloseSpan is disclose, of a number of objects at the positions from..to.
+func (f *Feed) discloseSpan(ctx context.Context, who tocsin.Member, c member.Collection, from, to int64, objects int) error {
 	d := receipt.Disclosure{
 		Time: time.Now(), Organization: who.Organization.Name, OrganizationKind: who.Organization.Kind,
-		User: who.User, Purpose: who.Purpose, Community: c.Community, Collection: c.ID, Objects: len(objects),
+		User: who.User, Purpose: who.Purpose, Community: c.Community, Collection: c.ID, From: from, To: to, Objects: objects,
 	}
-	d.From, d.To = span(objects)
 	key := readKey{who.Organization.Name, who.User, who.Token, who.Purpose, c.ID}
 	if who.Organization.Institutional() {
 		return f.reads.wait(ctx, key, d)
@@ -124,7 +129,8 @@ func (all disclosures) add(key readKey, d receipt.Disclosure) {
 		p.From, p.To, p.Objects = min(p.From, d.From), max(p.To, d.To), p.Objects+d.Objects
 		return
 	}
-	all[key] = &d
+	added := d // so that a read that joins another costs no memory
+	all[key] = &added
 }
 
 func (all disclosures) list() []receipt.Disclosure {
@@ -162,13 +168,14 @@ func (r *reads) flush(ctx context.Context) error {
 }
 
 // Run writes waiting disclosures to the ledger every second, and the last ones
-// when the context ends.
+// when the context ends. Pages of what was withdrawn it forgets meanwhile.
 func (f *Feed) Run(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
+			f.pages.sweep(f.store)
 			if err := f.reads.flush(ctx); err != nil {
 				log.ErrorContext(ctx, "disclosures not logged yet", "error", err)
 			}

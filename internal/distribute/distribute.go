@@ -38,12 +38,21 @@ type Feed struct {
 	directory Directory
 	reads     *reads
 	heads     *heads
+	pages     *pages
+	times     *times
 }
 
 // New returns a feed over a store. Whoever makes it runs [Feed.Run] as well.
 func New(s store.Reader, d Discloser, policy *authorize.Policy, directory Directory) *Feed {
-	return &Feed{store: s, policy: policy, directory: directory, reads: newReads(d), heads: newHeads(s)}
+	return &Feed{
+		store: s, policy: policy, directory: directory, reads: newReads(d), heads: newHeads(s), pages: newPages(defaultPageBytes), times: newTimes(),
+	}
 }
+
+// KeepPages bounds how much memory pages take that are kept for the next reader
+// who may see just the same, in bytes; 0 keeps none. It is called before the
+// feed is used. The default is 64 MiB.
+func (f *Feed) KeepPages(bytes int64) { f.pages = newPages(bytes) }
 
 // Which says which versions of an object a query is about (TAXII 2.1 §3.4.1,
 // match[version]).
@@ -83,6 +92,8 @@ type Page struct {
 	Objects []view.Object
 	More    bool  // there are more after Next
 	Next    int64 // where the next page begins: pass it as After
+
+	examined int64 // how far rows were looked at, Next or one row further
 }
 
 // rowsPerScan bounds what one step of a page reads. Objects that the reader may
@@ -100,18 +111,11 @@ func (f *Feed) Page(ctx context.Context, who tocsin.Member, q Query) (Page, erro
 	if err != nil {
 		return Page{}, err
 	}
-	after := q.After
-	if head, _ := f.store.Head(collection.ID); after >= head {
-		return Page{Next: after}, nil // nothing new: the database is not asked
+	after, news, err := f.begin(ctx, collection.ID, q)
+	if err != nil || !news {
+		return Page{Next: after}, err
 	}
-	if !q.AddedAfter.IsZero() {
-		seq, err := f.store.Seek(ctx, q.AddedAfter)
-		if err != nil {
-			return Page{}, fmt.Errorf("seek: %w", err)
-		}
-		after = max(after, seq)
-	}
-	page, err := f.fill(ctx, reader, collection.ID, after, q)
+	page, err := f.fill(ctx, &asked{}, reader, collection.ID, after, q)
 	if err != nil {
 		return Page{}, err
 	}
@@ -140,9 +144,9 @@ func (f *Feed) open(who tocsin.Member, community, collection string) (member.Col
 }
 
 // fill collects a page. It reads one row more than it hands out, to know
-// whether there are more for this reader.
-func (f *Feed) fill(ctx context.Context, reader *authorize.Reader, collection string, after int64, q Query) (Page, error) {
-	page := Page{Next: after}
+// whether there are more for this reader. What it decides on the way is asked.
+func (f *Feed) fill(ctx context.Context, a *asked, reader *authorize.Reader, collection string, after int64, q Query) (Page, error) {
+	page := Page{Next: after, examined: after}
 	want := q.Limit + 1 // enough when the reader may see everything
 	for range scansPerPage {
 		found, err := f.store.Scan(ctx, store.Scan{
@@ -151,21 +155,22 @@ func (f *Feed) fill(ctx context.Context, reader *authorize.Reader, collection st
 		if err != nil {
 			return Page{}, fmt.Errorf("scan: %w", err)
 		}
-		for _, sealed := range found.Rows {
-			object, ok, err := f.wanted(ctx, reader, sealed, q.Versions)
-			if err != nil {
-				return Page{}, err
-			}
-			if ok && len(page.Objects) == q.Limit {
-				page.More = true
+		chosen, err := f.choose(ctx, a, reader, collection, found.Rows, q.Versions)
+		if err != nil {
+			return Page{}, err
+		}
+		for _, c := range chosen {
+			if c.wanted && len(page.Objects) == q.Limit {
+				page.More, page.examined = true, c.seq
 				return page, nil
 			}
-			if ok {
-				page.Objects = append(page.Objects, object)
+			if c.wanted {
+				page.Objects = append(page.Objects, c.object)
 			}
-			page.Next = sealed.Seq
+			page.Next = c.seq
 		}
 		page.Next, page.More = max(page.Next, found.Next), found.More
+		page.examined = page.Next
 		if !found.More {
 			return page, nil
 		}
@@ -174,34 +179,89 @@ func (f *Feed) fill(ctx context.Context, reader *authorize.Reader, collection st
 	return page, nil
 }
 
-// wanted renders a row for the reader if it is a version that was asked for.
-func (f *Feed) wanted(ctx context.Context, reader *authorize.Reader, sealed view.Sealed, which Which) (view.Object, bool, error) {
-	if sealed.Withdrawn {
-		return view.Object{}, false, nil
-	}
-	object, ok := sealed.Render(reader)
-	if !ok || which.All {
-		return object, ok, nil
-	}
-	if !sealed.Siblings { // the only version: first and last at once
-		return object, which.chooses(true, true, object.VersionTime()), nil
-	}
-	// First and last are among the versions that this reader may see.
-	siblings, err := f.store.Scan(ctx, store.Scan{Collection: sealed.Collection, IDs: []string{sealed.ID}, Most: rowsPerScan, Meta: true})
-	if err != nil {
-		return view.Object{}, false, fmt.Errorf("versions: %w", err)
-	}
-	isFirst, isLast := true, true
-	for _, s := range siblings.Rows {
-		o, ok := s.Render(reader)
-		if !ok || o.Withdrawn() || o.Seq() == sealed.Seq {
+// A choice is a row as the reader sees it, and whether it was asked for.
+type choice struct {
+	seq    int64
+	object view.Object
+	wanted bool
+}
+
+// choose renders rows for the reader, and says which are versions that were
+// asked for. Of all objects that have other versions it asks the store at once.
+func (f *Feed) choose(ctx context.Context, a *asked, reader *authorize.Reader, collection string, rows []view.Sealed, which Which) ([]choice, error) {
+	chosen := make([]choice, len(rows))
+	var ids []string // of objects with more versions than one
+	for i, sealed := range rows {
+		c := &chosen[i]
+		c.seq = sealed.Seq
+		if sealed.Withdrawn {
 			continue
 		}
-		// Of two copies of one version the later in the order counts.
-		order := cmp.Or(o.VersionTime().Compare(object.VersionTime()), cmp.Compare(o.Seq(), sealed.Seq))
-		isFirst, isLast = isFirst && order > 0, isLast && order < 0
+		if c.object, c.wanted = a.render(sealed, reader); !c.wanted || which.All {
+			continue
+		}
+		if sealed.Siblings {
+			ids = append(ids, sealed.ID)
+			continue
+		}
+		c.wanted = which.chooses(true, true, c.object.VersionTime()) // the only version: first and last at once
 	}
-	return object, which.chooses(isFirst, isLast, object.VersionTime()), nil
+	if len(ids) == 0 {
+		return chosen, nil
+	}
+	siblings, err := f.siblings(ctx, a, reader, collection, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i, sealed := range rows {
+		c := &chosen[i]
+		if !c.wanted || which.All || !sealed.Siblings {
+			continue
+		}
+		// First and last are among the versions that this reader may see.
+		isFirst, isLast := true, true
+		for _, o := range siblings[sealed.ID] {
+			if o.Seq() == sealed.Seq {
+				continue
+			}
+			// Of two copies of one version the later in the order counts.
+			order := cmp.Or(o.VersionTime().Compare(c.object.VersionTime()), cmp.Compare(o.Seq(), sealed.Seq))
+			isFirst, isLast = isFirst && order > 0, isLast && order < 0
+		}
+		c.wanted = which.chooses(isFirst, isLast, c.object.VersionTime())
+	}
+	return chosen, nil
+}
+
+// How many objects are asked for at once, and how many of their versions.
+const (
+	idsPerScan      = 500
+	siblingsPerScan = 10 * rowsPerScan
+)
+
+// siblings returns the versions of objects that the reader may see, by id.
+func (f *Feed) siblings(ctx context.Context, a *asked, reader *authorize.Reader, collection string, ids []string) (map[string][]view.Object, error) {
+	slices.Sort(ids)
+	out := map[string][]view.Object{}
+	for some := range slices.Chunk(slices.Compact(ids), idsPerScan) {
+		q := store.Scan{Collection: collection, IDs: some, Most: siblingsPerScan, Meta: true}
+		for more := true; more; {
+			found, err := f.store.Scan(ctx, q)
+			if err != nil {
+				return nil, fmt.Errorf("versions: %w", err)
+			}
+			for _, s := range found.Rows {
+				if s.Withdrawn {
+					continue
+				}
+				if o, ok := a.render(s, reader); ok {
+					out[s.ID] = append(out[s.ID], o)
+				}
+			}
+			more, q.After = found.More, found.Next
+		}
+	}
+	return out, nil
 }
 
 // Object returns the versions of one object that the reader may see and asked

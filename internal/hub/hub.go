@@ -25,6 +25,7 @@ type Options struct {
 	TLSKey          string
 	URL             string        // how others reach the hub; from the address when empty
 	MaxPage         int           // the most objects in a page; 1,000, at most 5,000
+	Pages           int64         // memory for pages that are shared between readers, in bytes; 64 MiB, none when negative
 	Streams         int           // the most streams that are open at the same time; 10,000
 	StreamsPerToken int           // of those, the most of one token; 5,000
 	Log             *slog.Logger  // where events go; nowhere when nil
@@ -46,6 +47,9 @@ const (
 	idleTimeout   = 2 * time.Minute
 	drainTime     = 5 * time.Second
 	headerBytes   = 32 << 10
+	// concurrentStreams is how many requests one HTTP/2 connection may have open,
+	// event streams included.
+	concurrentStreams = 100
 )
 
 // Run runs a hub until the context ends, then lets requests finish, writes
@@ -93,6 +97,7 @@ func (h *hub) serve(ctx context.Context, o Options, listener net.Listener, confi
 		WriteTimeout:      writeTimeout, // streams set their own, piece by piece
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerBytes,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: concurrentStreams},
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return background },
 		ConnContext:       receive.ConnContext,

@@ -74,7 +74,13 @@ func open(ctx context.Context, o Options) (_ *hub, err error) {
 			err = errors.Join(err, h.store.Close())
 		}
 	}()
-	return h, h.wire(ctx)
+	if err := h.wire(ctx); err != nil {
+		return nil, err
+	}
+	if o.Pages != 0 {
+		h.feed.KeepPages(max(o.Pages, 0))
+	}
+	return h, nil
 }
 
 // wire makes the parts that work on the open store.

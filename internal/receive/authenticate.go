@@ -43,13 +43,15 @@ func authenticate(r *http.Request, a Authenticator) (tocsin.Member, error) {
 }
 
 func secretOf(r *http.Request) (string, bool) {
-	values := r.Header.Values("Authorization")
+	values := r.Header["Authorization"]
 	if len(values) != 1 {
 		return "", false
 	}
-	_, secret, _ := r.BasicAuth()
+	var secret string
 	if scheme, rest, found := strings.Cut(values[0], " "); found && strings.EqualFold(scheme, "Bearer") {
 		secret = strings.TrimSpace(rest)
+	} else {
+		_, secret, _ = r.BasicAuth()
 	}
 	return secret, secret != "" && len(secret) <= longestSecret
 }
@@ -57,7 +59,7 @@ func secretOf(r *http.Request) (string, bool) {
 // purpose returns the stated purpose. It goes into the ledger for people to
 // read, so it is short and prints.
 func purpose(r *http.Request) (string, error) {
-	values := r.Header.Values(purposeHeader)
+	values := r.Header[purposeHeader]
 	if len(values) == 0 {
 		return "", nil
 	}

@@ -2,9 +2,7 @@ package receive
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
-	"io"
 	"mime"
 	"net"
 	"net/http"
@@ -14,6 +12,7 @@ import (
 	"sync"
 
 	"tocsin"
+	"tocsin/internal/coding"
 )
 
 // DefaultMaxBytes is the largest body that is taken unless configured
@@ -49,7 +48,7 @@ func (in *Intake) MaxBytes() int64 { return in.max }
 // more, and also after an error.
 func (in *Intake) Read(w http.ResponseWriter, r *http.Request, who tocsin.Member) (text []byte, release func(), err error) {
 	release = func() {}
-	zipped, err := encoding(r)
+	coded, err := encoding(r)
 	if err != nil {
 		return nil, release, err
 	}
@@ -57,7 +56,7 @@ func (in *Intake) Read(w http.ResponseWriter, r *http.Request, who tocsin.Member
 		return nil, release, in.tooLarge()
 	}
 	size := in.max // of a chunked or compressed body, only the limit is known
-	if r.ContentLength >= 0 && !zipped {
+	if r.ContentLength >= 0 && coded == coding.Identity {
 		size = r.ContentLength
 	}
 	if err := in.take(who.Organization.Name, size); err != nil {
@@ -65,43 +64,35 @@ func (in *Intake) Read(w http.ResponseWriter, r *http.Request, who tocsin.Member
 	}
 	release = sync.OnceFunc(func() { in.give(who.Organization.Name, size) })
 
-	var body io.Reader = http.MaxBytesReader(w, r.Body, in.max)
-	if zipped {
-		z, err := gzip.NewReader(body)
-		if err != nil {
-			return nil, release, in.unreadable(err)
-		}
-		body = io.LimitReader(z, in.max+1) // a bomb costs no more than an honest body
+	body, err := coding.Reader(coded, http.MaxBytesReader(w, r.Body, in.max), in.max)
+	if err != nil {
+		return nil, release, in.unreadable(err)
 	}
+	defer func() { _ = body.Close() }() // it holds memory only
 	buffer := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead))
 	if _, err := buffer.ReadFrom(body); err != nil {
 		return nil, release, in.unreadable(err)
 	}
 	text = buffer.Bytes()
-	if int64(len(text)) > in.max {
-		return nil, release, in.tooLarge()
-	}
-	if zipped && bytes.HasPrefix(text, []byte("\x1f\x8b")) {
+	if coded != coding.Identity && coding.Compressed(text) {
 		return nil, release, &tocsin.Error{Kind: tocsin.Unsupported, Message: "the body is compressed more than once", Hint: "compress it once"}
 	}
 	return text, release, nil
 }
 
-// encoding reports whether the body is gzip. One layer is enough for anybody.
-func encoding(r *http.Request) (zipped bool, err error) {
-	values := r.Header.Values("Content-Encoding")
-	if len(values) == 0 {
-		return false, nil
-	}
-	if len(values) == 1 {
-		switch strings.ToLower(strings.TrimSpace(values[0])) {
-		case "", "identity":
-			return false, nil
-		case "gzip", "x-gzip": // RFC 9110 §8.4.1.3: the same
-			return true, nil
+// encoding returns how the body is compressed. One layer is enough for anybody.
+func encoding(r *http.Request) (coding.Coding, error) {
+	switch values := r.Header["Content-Encoding"]; len(values) {
+	case 0:
+		return coding.Identity, nil
+	case 1:
+		if c, ok := coding.Parse(values[0]); ok {
+			return c, nil
 		}
 	}
-	return false, &tocsin.Error{Kind: tocsin.Unsupported, Message: "the body's Content-Encoding is not known here", Hint: "send it as it is, or compressed once with gzip"}
+	return coding.Identity, &tocsin.Error{
+		Kind: tocsin.Unsupported, Message: "the body's Content-Encoding is not known here", Hint: "send it as it is, or compressed once with gzip or zstd",
+	}
 }
 
 func (in *Intake) tooLarge() *tocsin.Error {
@@ -111,7 +102,7 @@ func (in *Intake) tooLarge() *tocsin.Error {
 }
 
 func (in *Intake) unreadable(err error) error {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, coding.ErrTooLarge) {
 		return in.tooLarge()
 	}
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
@@ -165,6 +156,14 @@ type MediaType struct {
 	Version string // such as "2.1"; "" for types without versions
 }
 
+// String returns the type as headers have it.
+func (t MediaType) String() string {
+	if t.Version == "" {
+		return t.Name
+	}
+	return t.Name + ";version=" + t.Version
+}
+
 func (t MediaType) is(value string) bool {
 	name, parameters, err := mime.ParseMediaType(value)
 	if err != nil || name != t.Name {
@@ -179,7 +178,11 @@ func (t MediaType) is(value string) bool {
 // Clients that name no type, or JSON, or anything, are served (RFC 9110
 // §12.5.1; TAXII 2.1 §1.6.8 asks for that of its own two types).
 func Accepts(r *http.Request, gives ...MediaType) error {
-	accept := strings.Join(r.Header.Values("Accept"), ",")
+	values := r.Header["Accept"]
+	if len(values) == 0 || len(values) == 1 && (values[0] == "*/*" || values[0] == gives[0].String()) { // what most clients send
+		return nil
+	}
+	accept := strings.Join(values, ",")
 	if strings.TrimSpace(accept) == "" {
 		return nil
 	}

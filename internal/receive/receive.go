@@ -1,4 +1,4 @@
-// Package receive takes HTTP requests in: who asks, what they may call, and how much they may send.
+// Package receive takes HTTP requests in, who asks, what they may call and how much they may send, and sends whole answers out.
 package receive
 
 import (
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tocsin"
+	"tocsin/internal/coding"
 )
 
 // A Handler answers a request of a member. What it returns instead is turned
@@ -56,6 +57,7 @@ type Route struct {
 	May    Rule
 	Do     Handler
 	Lasts  bool // a stream: it sets its own deadlines
+	Bounds bool // it bounds its own work, so that no timer is started for an answer that takes no time
 }
 
 // A Refusal is why a request is not answered, as far as the caller may know.
@@ -72,12 +74,15 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, secret string) (tocsin.Member, error)
 }
 
-// A Desk is where the requests of one API come in. All fields are required.
+// A Desk is where the requests of one API come in. All exported fields are
+// required. It must not be copied.
 type Desk struct {
 	Authenticator Authenticator
 	Log           *slog.Logger
 	// Refuse writes a refusal in the API's own words, with its Status.
 	Refuse func(w http.ResponseWriter, r *http.Request, refused Refusal)
+
+	compressor coding.Compressor
 }
 
 // The time that a request may take. A body may come slowly; work may not.
@@ -113,16 +118,7 @@ func (d *Desk) Handler(routes []Route) http.Handler {
 
 // plain reports whether ServeMux takes the path as it is.
 func plain(path string) bool {
-	if !strings.HasPrefix(path, "/") {
-		return false
-	}
-	segments := strings.Split(path[1:], "/")
-	for i, s := range segments {
-		if s == "." || s == ".." || s == "" && i < len(segments)-1 {
-			return false
-		}
-	}
-	return true
+	return strings.HasPrefix(path, "/") && !strings.Contains(path, "//") && !strings.Contains(path+"/", "/./") && !strings.Contains(path+"/", "/../")
 }
 
 // dispatch picks the route by method.
@@ -140,7 +136,7 @@ func (d *Desk) dispatch(routes map[string]Route) http.HandlerFunc {
 			if err := route.May(who, r.PathValue("community")); err != nil {
 				return err
 			}
-			if route.Lasts {
+			if route.Lasts || route.Bounds {
 				return route.Do(w, r, who)
 			}
 			ctx, cancel := context.WithTimeout(r.Context(), workTime+transferTime)
@@ -172,16 +168,13 @@ func allow(routes map[string]Route) string {
 func (d *Desk) member(h Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		answer := &response{ResponseWriter: w}
-		control := http.NewResponseController(answer)
-		_ = control.SetReadDeadline(began.Add(transferTime)) // not every transport has deadlines
-		_ = control.SetWriteDeadline(began.Add(workTime + transferTime))
-		defer func() { // net/http leaves the deadline for the connection's next request, which may not come here
-			_ = control.Flush()
-			_ = control.SetWriteDeadline(time.Time{})
-		}()
-		answer.Header().Set("X-Content-Type-Options", "nosniff")
-		answer.Header().Set("Cache-Control", "no-store") // what is shared with one is not for a cache
+		answer := &response{ResponseWriter: w, desk: d, request: r, reads: r.Method == http.MethodGet || r.Method == http.MethodHead}
+		if r.Body != http.NoBody || r.ProtoMajor > 1 {
+			defer deadlines(answer, began)()
+		}
+		header := w.Header()
+		header["X-Content-Type-Options"] = []string{"nosniff"}
+		header["Cache-Control"] = []string{"no-store"} // what is shared with one is not for a cache
 		who, err := authenticate(r, d.Authenticator)
 		if err == nil {
 			err = h(answer, r, who)
@@ -204,24 +197,48 @@ func (d *Desk) member(h Handler) http.HandlerFunc {
 	}
 }
 
+// deadlines bounds how slowly a body may come and the answer to it may be taken.
+// A request without a body needs none of its own: the server's write timeout
+// bounds the answer. What it returns is called when the answer is written.
+func deadlines(answer *response, began time.Time) func() {
+	control := http.NewResponseController(answer)
+	_ = control.SetReadDeadline(began.Add(transferTime)) // not every transport has deadlines
+	_ = control.SetWriteDeadline(began.Add(workTime + transferTime))
+	return func() { // net/http leaves the deadline for the connection's next request, which may not come here
+		_ = control.Flush()
+		_ = control.SetWriteDeadline(time.Time{})
+	}
+}
+
 // event logs the request. Of a refusal it logs the message only, because the
 // place may name properties that were submitted.
 func (d *Desk) event(r *http.Request, who tocsin.Member, answer *response, refused Refusal, err error, took time.Duration) {
-	level := slog.LevelInfo
-	event := []any{
-		"method", r.Method, "route", r.Pattern, "status", answer.status, "bytes", answer.bytes, "took", took,
-		"organization", who.Organization.Name, "user", who.User, "token", who.Token,
-	}
-	if known := readable(err); len(known) > 0 {
-		event = append(event, "cause", known[0].Message)
-	} else if err != nil {
-		event = append(event, "cause", err.Error())
-	}
+	level, cause := slog.LevelInfo, ""
 	if refused.ID != "" {
 		level = slog.LevelError
-		event = append(event, "error_id", refused.ID)
 	}
-	d.Log.Log(r.Context(), level, "request", event...)
+	if !d.Log.Enabled(r.Context(), level) {
+		return
+	}
+	if known := readable(err); len(known) > 0 {
+		cause = known[0].Message
+	} else if err != nil {
+		cause = err.Error()
+	}
+	event := [...]slog.Attr{ // not pairs of any: each would be a piece of garbage, for every request
+		slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Int("status", answer.status),
+		slog.Int64("bytes", answer.bytes), slog.Duration("took", took),
+		slog.String("organization", who.Organization.Name), slog.String("user", who.User), slog.String("token", who.Token),
+		slog.String("cause", cause), slog.String("error_id", refused.ID),
+	}
+	told := event[:len(event)-2]
+	if err != nil {
+		told = event[:len(event)-1]
+	}
+	if refused.ID != "" {
+		told = event[:]
+	}
+	d.Log.LogAttrs(r.Context(), level, "request", told...)
 }
 
 // ErrGone says that the other side does not read any more. It is nobody's
@@ -287,8 +304,11 @@ func readable(err error) []*tocsin.Error {
 type response struct {
 	http.ResponseWriter
 
-	status int
-	bytes  int64
+	desk    *Desk
+	request *http.Request
+	reads   bool // GET or HEAD
+	status  int
+	bytes   int64
 }
 
 func (w *response) WriteHeader(status int) {

@@ -1,7 +1,6 @@
 package taxii
 
 import (
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -154,9 +153,9 @@ func malformed(what, hint string) *tocsin.Error {
 }
 
 // query turns a filter on one collection into a question to the feed.
-func (s *Server) query(r *http.Request, collection string, f filter, object string) (distribute.Query, time.Time, error) {
+func (s *Server) query(community, collection string, f filter, object string) (distribute.Query, time.Time, error) {
 	q := distribute.Query{
-		Community: r.PathValue("community"), Collection: collection,
+		Community: community, Collection: collection,
 		AddedAfter: f.addedAfter, Limit: f.limit, IDs: f.ids, Types: f.types, Versions: f.which,
 	}
 	if object != "" {

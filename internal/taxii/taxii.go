@@ -2,7 +2,6 @@
 package taxii
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
 
 	"tocsin"
 	"tocsin/internal/authorize"
@@ -47,7 +45,10 @@ type Directory interface {
 
 // A Feed reads objects for members.
 type Feed interface {
-	Page(ctx context.Context, who tocsin.Member, q distribute.Query) (distribute.Page, error)
+	// Prepare returns a request for pages that is asked again and again.
+	Prepare(q distribute.Query, form distribute.Form) *distribute.Request
+	// Cut returns a page, written down, which others may be given as well.
+	Cut(ctx context.Context, who tocsin.Member, r *distribute.Request) (*distribute.Cut, error)
 }
 
 // A Submitter takes submissions.
@@ -93,8 +94,8 @@ const (
 type Server struct {
 	Options
 
-	handler http.Handler
-	buffers sync.Pool // of *bytes.Buffer, for pages
+	handler  http.Handler
+	listings listings
 }
 
 // New returns a server.
@@ -104,7 +105,6 @@ func New(o Options) *Server {
 	}
 	o.MaxPage = min(o.MaxPage, largestMaxPage)
 	s := &Server{Options: o}
-	s.buffers.New = func() any { return new(bytes.Buffer) }
 	desk := &receive.Desk{Authenticator: o.Authenticator, Log: o.Log, Refuse: refuse}
 	s.handler = desk.Handler(s.routes())
 	return s
@@ -117,17 +117,17 @@ func (s *Server) routes() []receive.Route {
 	readers, writers := receive.AtLeast(tocsin.Reader), receive.AtLeast(tocsin.Writer)
 	const collection = "/{community}/collections/{collection}/"
 	return []receive.Route{
-		{Method: "GET", Path: "/taxii2/", May: receive.Anyone, Do: s.discovery},                        // TAXII 2.1 §4.1
-		{Method: "GET", Path: "/{community}/", May: readers, Do: s.apiRoot},                            // §4.2
-		{Method: "GET", Path: "/{community}/status/{id}/", May: readers, Do: s.status},                 // §4.3
-		{Method: "GET", Path: "/{community}/collections/", May: readers, Do: s.collections},            // §5.1
-		{Method: "GET", Path: collection, May: readers, Do: s.collection},                              // §5.2
-		{Method: "GET", Path: collection + "manifest/", May: readers, Do: s.manifest},                  // §5.3
-		{Method: "GET", Path: collection + "objects/", May: readers, Do: s.objects},                    // §5.4
-		{Method: "POST", Path: collection + "objects/", May: writers, Do: s.addObjects},                // §5.5
-		{Method: "GET", Path: collection + "objects/{object}/", May: readers, Do: s.object},            // §5.6
-		{Method: "DELETE", Path: collection + "objects/{object}/", May: writers, Do: s.deleteObject},   // §5.7
-		{Method: "GET", Path: collection + "objects/{object}/versions/", May: readers, Do: s.versions}, // §5.8
+		{Method: "GET", Path: "/taxii2/", May: receive.Anyone, Do: s.discovery},                                      // TAXII 2.1 §4.1
+		{Method: "GET", Path: "/{community}/", May: readers, Do: s.apiRoot},                                          // §4.2
+		{Method: "GET", Path: "/{community}/status/{id}/", May: readers, Do: s.status},                               // §4.3
+		{Method: "GET", Path: "/{community}/collections/", May: readers, Do: s.collections},                          // §5.1
+		{Method: "GET", Path: collection, May: readers, Do: s.collection},                                            // §5.2
+		{Method: "GET", Path: collection + "manifest/", May: readers, Do: s.manifest, Bounds: true},                  // §5.3
+		{Method: "GET", Path: collection + "objects/", May: readers, Do: s.objects, Bounds: true},                    // §5.4
+		{Method: "POST", Path: collection + "objects/", May: writers, Do: s.addObjects},                              // §5.5
+		{Method: "GET", Path: collection + "objects/{object}/", May: readers, Do: s.object, Bounds: true},            // §5.6
+		{Method: "DELETE", Path: collection + "objects/{object}/", May: writers, Do: s.deleteObject},                 // §5.7
+		{Method: "GET", Path: collection + "objects/{object}/versions/", May: readers, Do: s.versions, Bounds: true}, // §5.8
 	}
 }
 
@@ -141,16 +141,7 @@ func answer(w http.ResponseWriter, status int, resource any) error {
 	if err != nil {
 		return fmt.Errorf("marshal: %w", err)
 	}
-	write(w, status, text)
-	return nil
-}
-
-// write sends an answer in one piece. A client that is gone by now needs none.
-func write(w http.ResponseWriter, status int, text []byte) {
-	w.Header().Set("Content-Type", mediaType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	w.WriteHeader(status)
-	_, _ = w.Write(text)
+	return receive.AnswerOnce(w, status, mediaType, text)
 }
 
 // An errorResource is TAXII's error message (TAXII 2.1 §3.6.1).
@@ -183,5 +174,9 @@ func refuse(w http.ResponseWriter, _ *http.Request, refused receive.Refusal) {
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
-	_ = answer(w, status, e) // strings always marshal
+	text, _ := json.Marshal(e) // strings always marshal
+	w.Header().Set("Content-Type", mediaType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	_, _ = w.Write(text) // a client that is gone by now needs none
 }
