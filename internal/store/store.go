@@ -126,7 +126,7 @@ type Definition struct {
 type Scan struct {
 	Collection string   // the collection's id
 	After      int64    // positions after this one
-	Most       int      // look at no more than so many rows
+	Most       int      // return no more than so many rows
 	IDs        []string // only these objects; empty: all
 	Types      []string // only these types; empty: all
 	Meta       bool     // leave the content out

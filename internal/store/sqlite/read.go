@@ -19,6 +19,15 @@ const columns = "seq, label, flags, added, modified, nanoseconds, type, id, vers
 // columnRaw is the content's place among the columns.
 const columnRaw = 10
 
+// How objects are found: each goes along an index from the position on, so what
+// it costs depends on what it returns and not on what is stored.
+const (
+	findAll  = "SELECT " + columns + " FROM objects INDEXED BY objects_collection WHERE collection = ? AND seq > ? ORDER BY seq LIMIT ?"
+	findID   = "SELECT seq FROM objects INDEXED BY objects_id WHERE idhash = ? AND collection = ? AND id = ? AND seq > ?"
+	findType = "SELECT seq FROM objects INDEXED BY objects_type WHERE collection = ? AND type = ? AND seq > ? ORDER BY seq LIMIT ?"
+	fetchRow = "SELECT " + columns + " FROM objects WHERE seq = ?"
+)
+
 // Scan returns objects of a collection in order, tombstones included. It stops
 // before it has looked at all that it may when the content would fill more than
 // 32 MiB.
@@ -32,8 +41,11 @@ func (s *Store) Scan(ctx context.Context, q store.Scan) (store.Scanned, error) {
 		return out, nil
 	}
 	err := s.readers.read(ctx, func(c *conn) error {
-		if len(q.IDs) > 0 {
+		switch {
+		case len(q.IDs) > 0:
 			return s.scanIDs(c, collection.number, q, &out)
+		case len(q.Types) > 0:
+			return s.scanTypes(c, collection.number, q, &out)
 		}
 		return s.scanAll(c, collection.number, q, &out)
 	})
@@ -47,17 +59,11 @@ func (s *Store) Scan(ctx context.Context, q store.Scan) (store.Scanned, error) {
 }
 
 func (s *Store) scanAll(c *conn, collection int64, q store.Scan, out *store.Scanned) (err error) {
-	const sql = "SELECT " + columns + " FROM objects WHERE collection = ? AND seq > ? ORDER BY seq LIMIT ?"
 	seen, size := 0, 0
-	if len(q.Types) == 0 {
-		out.Rows = make([]view.Sealed, 0, min(q.Most, 1024))
-	}
-	for r := range c.rows(&err, sql, collection, q.After, q.Most) {
+	out.Rows = make([]view.Sealed, 0, min(q.Most, 1024))
+	for r := range c.rows(&err, findAll, collection, q.After, q.Most) {
 		seen++
 		out.Next = r.ColumnInt64(0)
-		if len(q.Types) > 0 && !slices.Contains(q.Types, r.ColumnText(6)) {
-			continue
-		}
 		sealed, err := s.seal(c, r, q.Meta)
 		if err != nil {
 			return err
@@ -75,16 +81,36 @@ func (s *Store) scanAll(c *conn, collection int64, q store.Scan, out *store.Scan
 // scanIDs finds the positions of the objects first, because their order is not
 // that of the ids.
 func (s *Store) scanIDs(c *conn, collection int64, q store.Scan, out *store.Scanned) (err error) {
-	const find = "SELECT seq FROM objects WHERE idhash = ? AND collection = ? AND id = ? AND seq > ?"
 	var seqs []int64
 	for _, id := range q.IDs {
-		for r := range c.rows(&err, find, store.IDHash(id), collection, id, q.After) {
+		for r := range c.rows(&err, findID, store.IDHash(id), collection, id, q.After) {
 			seqs = append(seqs, r.ColumnInt64(0))
 		}
 		if err != nil {
 			return err
 		}
 	}
+	return s.fetch(c, seqs, q, out)
+}
+
+// scanTypes finds the first positions of each type, and looks at the first of
+// those: as many index entries as rows are wanted, for each type, however many
+// objects of other types stand between.
+func (s *Store) scanTypes(c *conn, collection int64, q store.Scan, out *store.Scanned) (err error) {
+	var seqs []int64
+	for _, t := range q.Types {
+		for r := range c.rows(&err, findType, collection, t, q.After, q.Most+1) {
+			seqs = append(seqs, r.ColumnInt64(0))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.fetch(c, seqs, q, out)
+}
+
+// fetch reads the rows at the first of some positions.
+func (s *Store) fetch(c *conn, seqs []int64, q store.Scan, out *store.Scanned) (err error) {
 	slices.Sort(seqs)
 	seqs = slices.Compact(seqs)
 	if out.More = len(seqs) > q.Most; out.More {
@@ -97,7 +123,7 @@ func (s *Store) scanIDs(c *conn, collection int64, q store.Scan, out *store.Scan
 			break
 		}
 		out.Next = seq
-		for r := range c.rows(&err, "SELECT "+columns+" FROM objects WHERE seq = ?", seq) {
+		for r := range c.rows(&err, fetchRow, seq) {
 			if len(q.Types) > 0 && !slices.Contains(q.Types, r.ColumnText(6)) {
 				continue
 			}

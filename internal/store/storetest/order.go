@@ -225,21 +225,20 @@ func scanFilters(t *testing.T, p Place) {
 		next int64
 		more bool
 	}{
-		"all":             {store.Scan{Most: 10}, []int64{1, 2, 3, 4, 5, 6}, 6, false},
-		"exactly all":     {store.Scan{Most: 6}, []int64{1, 2, 3, 4, 5, 6}, 6, false},
-		"after":           {store.Scan{After: 4, Most: 10}, []int64{5, 6}, 6, false},
-		"after the end":   {store.Scan{After: 6, Most: 10}, []int64{}, 6, false},
-		"beyond the end":  {store.Scan{After: 99, Most: 10}, []int64{}, 99, false},
-		"type":            {store.Scan{Most: 10, Types: []string{"file"}}, []int64{2, 4}, 6, false},
-		"type, some rows": {store.Scan{Most: 3, Types: []string{"file"}}, []int64{2}, 3, true},
-		"types":           {store.Scan{Most: 10, Types: []string{"file", "indicator"}}, []int64{1, 2, 3, 4, 5, 6}, 6, false},
-		"unknown type":    {store.Scan{Most: 10, Types: []string{"malware"}}, []int64{}, 6, false},
-		"id":              {store.Scan{Most: 10, IDs: []string{IndicatorID(1)}}, []int64{1, 5}, 6, false},
-		"ids":             {store.Scan{Most: 10, IDs: []string{IndicatorID(3), id("file", 1), IndicatorID(1), IndicatorID(1)}}, []int64{1, 2, 5, 6}, 6, false},
-		"ids, some rows":  {store.Scan{Most: 2, IDs: []string{IndicatorID(3), IndicatorID(1)}}, []int64{1, 5}, 5, true},
-		"ids, rest":       {store.Scan{After: 5, Most: 2, IDs: []string{IndicatorID(3), IndicatorID(1)}}, []int64{6}, 6, false},
-		"id and type":     {store.Scan{Most: 10, IDs: []string{IndicatorID(1), id("file", 1)}, Types: []string{"file"}}, []int64{2}, 6, false},
-		"unknown id":      {store.Scan{Most: 10, IDs: []string{IndicatorID(9)}}, []int64{}, 6, false},
+		"all":            {store.Scan{Most: 10}, []int64{1, 2, 3, 4, 5, 6}, 6, false},
+		"exactly all":    {store.Scan{Most: 6}, []int64{1, 2, 3, 4, 5, 6}, 6, false},
+		"after":          {store.Scan{After: 4, Most: 10}, []int64{5, 6}, 6, false},
+		"after the end":  {store.Scan{After: 6, Most: 10}, []int64{}, 6, false},
+		"beyond the end": {store.Scan{After: 99, Most: 10}, []int64{}, 99, false},
+		"type":           {store.Scan{Most: 10, Types: []string{"file"}}, []int64{2, 4}, 6, false},
+		"types":          {store.Scan{Most: 10, Types: []string{"file", "indicator"}}, []int64{1, 2, 3, 4, 5, 6}, 6, false},
+		"unknown type":   {store.Scan{Most: 10, Types: []string{"malware"}}, []int64{}, 6, false},
+		"id":             {store.Scan{Most: 10, IDs: []string{IndicatorID(1)}}, []int64{1, 5}, 6, false},
+		"ids":            {store.Scan{Most: 10, IDs: []string{IndicatorID(3), id("file", 1), IndicatorID(1), IndicatorID(1)}}, []int64{1, 2, 5, 6}, 6, false},
+		"ids, some rows": {store.Scan{Most: 2, IDs: []string{IndicatorID(3), IndicatorID(1)}}, []int64{1, 5}, 5, true},
+		"ids, rest":      {store.Scan{After: 5, Most: 2, IDs: []string{IndicatorID(3), IndicatorID(1)}}, []int64{6}, 6, false},
+		"id and type":    {store.Scan{Most: 10, IDs: []string{IndicatorID(1), id("file", 1)}, Types: []string{"file"}}, []int64{2}, 6, false},
+		"unknown id":     {store.Scan{Most: 10, IDs: []string{IndicatorID(9)}}, []int64{}, 6, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.scan.Collection = collection
