@@ -16,13 +16,18 @@ import (
 // columns are what [Store.meta] reads, in its order, and the content.
 const columns = "seq, label, flags, added, modified, nanoseconds, type, id, version, collection, raw"
 
-// columnRaw is the content's place among the columns.
-const columnRaw = 10
+// The places of two of the columns.
+const (
+	columnCollection = 9
+	columnRaw        = 10
+)
 
 // How objects are found: each goes along an index from the position on, so what
 // it costs depends on what it returns and not on what is stored.
 const (
 	findAll  = "SELECT " + columns + " FROM objects INDEXED BY objects_collection WHERE collection = ? AND seq > ? ORDER BY seq LIMIT ?"
+	findRun  = "SELECT count(*), max(seq) FROM (SELECT seq FROM objects INDEXED BY objects_collection WHERE collection = ? AND seq > ? ORDER BY seq LIMIT ?)"
+	fetchRun = "SELECT " + columns + " FROM objects WHERE seq > ? AND seq <= ? ORDER BY seq"
 	findID   = "SELECT seq FROM objects INDEXED BY objects_id WHERE idhash = ? AND collection = ? AND id = ? AND seq > ?"
 	findType = "SELECT seq FROM objects INDEXED BY objects_type WHERE collection = ? AND type = ? AND seq > ? ORDER BY seq LIMIT ?"
 	fetchRow = "SELECT " + columns + " FROM objects WHERE seq = ?"
@@ -59,9 +64,25 @@ func (s *Store) Scan(ctx context.Context, q store.Scan) (store.Scanned, error) {
 }
 
 func (s *Store) scanAll(c *conn, collection int64, q store.Scan, out *store.Scanned) (err error) {
+	var count, last int64
+	for r := range c.rows(&err, findRun, collection, q.After, q.Most) {
+		count, last = r.ColumnInt64(0), r.ColumnInt64(1)
+	}
+	if err != nil {
+		return err
+	}
+	// Where the collection's rows stand close together they are read in one
+	// run, which takes half as long as to find each by the index.
+	sql, args := findAll, []any{collection, q.After, q.Most}
+	if last-q.After <= 2*count {
+		sql, args = fetchRun, []any{q.After, last}
+	}
 	seen, size := 0, 0
-	out.Rows = make([]view.Sealed, 0, min(q.Most, 1024))
-	for r := range c.rows(&err, findAll, collection, q.After, q.Most) {
+	out.Rows = make([]view.Sealed, 0, count)
+	for r := range c.rows(&err, sql, args...) {
+		if r.ColumnInt64(columnCollection) != collection {
+			continue
+		}
 		seen++
 		out.Next = r.ColumnInt64(0)
 		sealed, err := s.seal(c, r, q.Meta)
