@@ -106,9 +106,18 @@ func indicator() objectType {
 // matchesPatternType demands that a pattern is one in its language, where the
 // language is STIX's own.
 func matchesPatternType(c *checker, o, v Value) {
-	if c.options.Pattern != nil && v.Kind() == String && o.Get("pattern_type").Is("stix") {
+	if v.Kind() != String || !o.Get("pattern_type").Is("stix") {
+		return
+	}
+	if c.options.Pattern != nil {
 		if err := c.options.Pattern(v.Text()); err != nil {
 			c.fail(v, "STIX 2.1 §9", "a STIX pattern was expected, as pattern_type says: "+err.Error())
+			return
+		}
+	}
+	if c.options.DoubtfulPattern != nil && !c.options.ErrorsOnly {
+		for _, err := range c.options.DoubtfulPattern(v.Text()) {
+			c.warn(v, "STIX 2.1 §9.4", "a part of the pattern matches nothing: "+err.Error())
 		}
 	}
 }

@@ -8,6 +8,9 @@ type Options struct {
 	// any text passes. Its text becomes part of a message, so it must not quote
 	// the pattern.
 	Pattern func(text string) error
+	// DoubtfulPattern returns what makes a pattern, or a part of it, match
+	// nothing. It becomes warnings, under the same condition.
+	DoubtfulPattern func(text string) []error
 	// Profile adds the rules of a community; the empty one adds none.
 	Profile Profile
 	// ErrorsOnly leaves warnings out, for callers that show them to nobody.

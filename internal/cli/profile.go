@@ -98,7 +98,7 @@ func checkParsed(root stix.Value, profile stix.Profile) (wrong, should []fault) 
 			}
 			return ""
 		})
-	case objects.Kind() == stix.Array:
+	case objects.Kind() == stix.Array && !root.Get("type").Exists(): // an envelope (TAXII 2.1 §3.7)
 		for i, v := range objects.Elements() {
 			w, s := checkValue(v, "/objects/"+strconv.Itoa(i), profile)
 			wrong, should = append(wrong, w...), append(should, s...)

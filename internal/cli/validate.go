@@ -241,10 +241,14 @@ func checkShell(text []byte) []fault {
 }
 
 // checkContainer checks a bundle (STIX 2.1 §8); an envelope (TAXII 2.1 §3.7)
-// has nothing that could be wrong here.
+// has nothing that could be wrong here. Of anything else a list of objects is
+// no part, the deprecated objects of observed data included (STIX 2.1 §4.14).
 func checkContainer(v stix.Value) (wrong []fault) {
-	if !v.Get("type").Is("bundle") {
+	switch {
+	case !v.Get("type").Exists():
 		return nil
+	case !v.Get("type").Is("bundle"):
+		return []fault{{At: "/objects", Clause: "STIX 2.1 §8", Message: "a list of objects stands in a bundle or an envelope only"}}
 	}
 	if kind, _, ok := stix.SplitID(v.Get("id").Text()); !ok || kind != "bundle" {
 		wrong = append(wrong, fault{At: "/id", Clause: "STIX 2.1 §8", Message: "a bundle's identifier was expected: bundle-- and a UUID"})

@@ -95,7 +95,8 @@ func Parse(text []byte, options Options) (Bundle, error) {
 		}
 	}
 	objects := root.Get("objects")
-	if objects.Kind() != stix.Array {
+	typed := root.Get("type").Exists() && !root.Get("type").Is("bundle") // and so an object, whatever is in it
+	if objects.Kind() != stix.Array || typed {
 		if root.Get("id").Exists() && !root.Get("type").Is("bundle") {
 			var b Bundle
 			b.add(root, "")
@@ -138,7 +139,7 @@ func (b Bundle) orError() (Bundle, error) {
 
 // object checks one parsed value as a STIX object.
 func object(v stix.Value) (Object, []stix.Problem) {
-	problems := stix.Validate(v, stix.Options{Pattern: CheckPattern, ErrorsOnly: true})
+	problems := stix.Validate(v, stix.Options{Pattern: pattern.Check, ErrorsOnly: true})
 	if len(problems) > 0 {
 		return Object{}, problems
 	}
@@ -188,19 +189,26 @@ func (b *Bundle) add(v stix.Value, at string) {
 // Check reports everything that is wrong with one parsed object, warnings
 // included, by the standard and by a profile.
 func Check(v stix.Value, profile stix.Profile) []stix.Problem {
-	return stix.Validate(v, stix.Options{Pattern: CheckPattern, Profile: profile})
+	return stix.Validate(v, stix.Options{Pattern: pattern.Check, DoubtfulPattern: doubtful, Profile: profile})
 }
 
 // CheckBundle does so for a bundle and all objects in it.
 func CheckBundle(v stix.Value, profile stix.Profile) []stix.Problem {
-	return stix.ValidateBundle(v, stix.Options{Pattern: CheckPattern, Profile: profile})
+	return stix.ValidateBundle(v, stix.Options{Pattern: pattern.Check, DoubtfulPattern: doubtful, Profile: profile})
 }
 
-// CheckPattern reports why a STIX pattern cannot be parsed, or nil
-// (STIX 2.1 §9).
-func CheckPattern(text string) error {
-	_, err := pattern.Parse(text)
-	return err
+// doubtful returns what the standard forbids in a pattern and its reference
+// implementation takes.
+func doubtful(text string) []error {
+	p, err := pattern.Parse(text)
+	if err != nil {
+		return nil
+	}
+	var found []error
+	for _, problem := range p.Problems() {
+		found = append(found, problem)
+	}
+	return found
 }
 
 // parseError turns a problem of the JSON parser into an error for the

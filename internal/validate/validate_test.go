@@ -84,6 +84,7 @@ func TestWhatCannotBeUsedAtAllIsRefused(t *testing.T) {
 		"all objects bad":   {`{"objects":[{},{}]}`, Options{}, tocsin.Invalid},
 		"too many objects":  {`{"objects":[1,2,3]}`, Options{Objects: 2}, tocsin.TooLarge},
 		"too many bytes":    {good, Options{Bytes: 10}, tocsin.TooLarge},
+		"a list in another": {`{"type":"observed-data","id":"observed-data--b67d30ff-02ac-498a-92f9-32f845f448cf","objects":[` + good + `]}`, Options{}, tocsin.Invalid},
 		"bad pattern":       {strings.Replace(good, "[ipv4-addr", "(ipv4-addr", 1), Options{}, tocsin.Invalid},
 	} {
 		_, err := Parse([]byte(c.text), c.options)

@@ -71,6 +71,41 @@ func validHash(algorithm string, l Literal) bool {
 		hashSize(algorithm, len(l.Value)) && strings.Trim(l.Value, "0123456789abcdefABCDEF") == ""
 }
 
+// Check reports why a text is no pattern to publish, or nil: what [Parse]
+// reports, and names that no object type or property can have. The grammar takes
+// those, and so does Parse, since they do no harm to who matches: they match
+// nothing. But the part before the colon MUST be the type of an observable, and
+// what follows the name of a property (STIX 2.1 §9.7), and both have 3 to 250
+// characters (§3.1), but for id.
+func Check(text string) error {
+	p, err := Parse(text)
+	if err != nil {
+		return err
+	}
+	for i := range p.atoms {
+		a := &p.atoms[i]
+		first := a.Steps[0].Key
+		switch {
+		case !isName(a.ObjectType, '-'):
+			return located(p.text, a.Start, BadName, "the name of an object type was expected: 3 to 250 characters of a-z, 0-9 and hyphen", "STIX 2.1 §9.7")
+		case !isName(first, '_') && first != "id":
+			return located(p.text, a.Start, BadName, "the name of a property was expected after the colon: 3 to 250 characters of a-z, 0-9 and underscore", "STIX 2.1 §9.7")
+		}
+	}
+	return nil
+}
+
+// isName reports whether s has the form of names of types and properties, with
+// the character that joins their words.
+func isName(s string, joint byte) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != joint {
+			return false
+		}
+	}
+	return len(s) >= 3 && len(s) <= 250
+}
+
 // Problems returns what the standard forbids and [Parse] still reads, in the
 // order of the text; the OASIS reference reads it too. MixedTypes is an AND
 // between comparisons that no single object can satisfy: that AND matches

@@ -494,3 +494,29 @@ func hasNames(p *pattern.Pattern) bool {
 			(a.ObjectType == "ipv4-addr" || a.ObjectType == "ipv6-addr" || a.ObjectType == "windows-registry-key")
 	})
 }
+
+// STIX 2.1 §9.7, §3.1: such names are read, and not to be published.
+func TestCheckKnowsNamesThatNothingHas(t *testing.T) {
+	for text, want := range map[string]pattern.ErrorKind{
+		"[file:name = 'a']":        0,
+		"[x-acme-widget:id = 'a']": 0,
+		"[file:hashes.MD5 = '']":   0,
+		"[file:extensions.'windows-pebinary-ext'.machine_hex = '1']": 0,
+		"[f:name = 'a']":                       pattern.BadName,
+		"[x-Acme:name = 'a']":                  pattern.BadName,
+		"[file:n = 'a']":                       pattern.BadName,
+		"[file:name = 'a' OR file:Name = 'a']": pattern.BadName,
+		"[file:name = ]":                       pattern.Unexpected,
+	} {
+		var got pattern.ErrorKind
+		if e, ok := errors.AsType[*pattern.SyntaxError](pattern.Check(text)); ok {
+			got = e.Kind
+		}
+		if got != want {
+			t.Errorf("Check(%q) = kind %d, want %d", text, got, want)
+		}
+		if _, err := pattern.Parse(text); (err != nil) != (want == pattern.Unexpected) {
+			t.Errorf("Parse(%q) = %v", text, err)
+		}
+	}
+}

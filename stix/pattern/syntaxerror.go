@@ -23,6 +23,7 @@ const (
 	BadHash                                 // no hash of the named algorithm looks like this, STIX 2.1 §2.7
 	MixedTypes                              // AND between different object types, STIX 2.1 §9.5
 	BadAddress                              // not an address or network, STIX 2.1 §9.6.1
+	BadName                                 // no type or property has such a name, STIX 2.1 §9.7
 	NoSuchDate                              // a day that is in no calendar, STIX 2.1 §2.16
 )
 
