@@ -103,6 +103,8 @@ func (p policies) note(v stix.Value) {
 		p[id] = a
 	} else if a, ok := pap(v.Get("name").Text()); ok {
 		p[id] = a
+	} else if v.Get("definition_type").Is("statement") && !v.Get("extensions").Exists() {
+		p[id] = Any // text for people (STIX 2.1 §7.2.1.3)
 	}
 }
 
@@ -143,15 +145,15 @@ func (in *Indicator) mark(v stix.Value, p policies) {
 			in.TLP = max(in.TLP, label)
 			return
 		}
-		if a, ok := p[ref]; ok {
-			in.Action = min(in.Action, a)
-		}
+		in.Action = min(in.Action, p[ref]) // Keep for what is not known
 	}
 	for _, ref := range v.Get("object_marking_refs").Elements() {
 		note(ref.Text())
 	}
 	for _, g := range v.Get("granular_markings").Elements() {
-		note(g.Get("marking_ref").Text())
+		if ref := g.Get("marking_ref"); ref.Exists() { // else it tells a language
+			note(ref.Text())
+		}
 	}
 	if ext := v.Get("extensions").Get(iepExtension); ext.Exists() {
 		in.Action = min(in.Action, iep(ext.Get("permitted_actions").Text()))

@@ -36,10 +36,14 @@ func TestSourcesAreRead(t *testing.T) {
 		"STIX lines":    {stixOf(first, "[ipv4-addr:value = '192.0.2.1']", `,"labels":["PAP:RED"]`) + "\n", []string{"192.0.2.1"}, Detect, 0},
 		"an IEP policy": {"[" + stixOf(first, "[ipv4-addr:value = '192.0.2.1']", `,"object_marking_refs":["marking-definition--11111111-2222-4333-8444-555555555555"]`) + "," + iepPolicy + "]", []string{"192.0.2.1"}, Detect, 0},
 		"unknown IEP":   {stixOf(first, "[ipv4-addr:value = '192.0.2.1']", `,"extensions":{"extension-definition--762e2e97-ee51-43e5-a9ea-165fbb862c4a":{"permitted_actions":"whatever"}}`), []string{"192.0.2.1"}, Keep, 0},
-		"unknown PAP":   {stixOf(first, "[ipv4-addr:value = '192.0.2.1']", `,"labels":["pap:ultraviolet"]`), []string{"192.0.2.1"}, Keep, 0},
-		"not alone":     {stixOf(first, "[ipv4-addr:value = '192.0.2.1' AND ipv4-addr:value = '192.0.2.2']", ""), nil, Any, 0},
-		"MISP":          {`{"response":[{"Event":{"info":"x","Tag":[{"name":"PAP:AMBER"},{"name":"tlp:amber"}],"Attribute":[{"uuid":"8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f","type":"ip-dst|port","value":"192.0.2.1|443","to_ids":true},{"type":"domain","value":"benign.example","to_ids":false}],"Object":[{"Attribute":[{"type":"filename|md5","value":"x.exe|d41d8cd98f00b204e9800998ecf8427e","to_ids":true}]}]}}]}`, []string{"192.0.2.1:443", "d41d8cd98f00b204e9800998ecf8427e"}, Ask, 0},
-		"nothing":       {"", nil, Any, 0},
+		"unknown mark":  {stixOf(first, "[ipv4-addr:value = '192.0.2.1']", `,"object_marking_refs":["marking-definition--22222222-2222-4333-8444-555555555555"]`), []string{"192.0.2.1"}, Keep, 0},
+		"a statement": {"[" + stixOf(first, "[ipv4-addr:value = '192.0.2.1']", `,"object_marking_refs":["marking-definition--22222222-2222-4333-8444-555555555555"]`) +
+			`,{"type":"marking-definition","spec_version":"2.1","id":"marking-definition--22222222-2222-4333-8444-555555555555","created":"2026-01-01T00:00:00Z","definition_type":"statement","definition":{"statement":"Copyright"}}]`, []string{"192.0.2.1"}, Any, 0},
+		"a language":  {stixOf(first, "[ipv4-addr:value = '192.0.2.1']", `,"granular_markings":[{"lang":"en","selectors":["pattern"]}]`), []string{"192.0.2.1"}, Any, 0},
+		"unknown PAP": {stixOf(first, "[ipv4-addr:value = '192.0.2.1']", `,"labels":["pap:ultraviolet"]`), []string{"192.0.2.1"}, Keep, 0},
+		"not alone":   {stixOf(first, "[ipv4-addr:value = '192.0.2.1' AND ipv4-addr:value = '192.0.2.2']", ""), nil, Any, 0},
+		"MISP":        {`{"response":[{"Event":{"info":"x","Tag":[{"name":"PAP:AMBER"},{"name":"tlp:amber"}],"Attribute":[{"uuid":"8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f","type":"ip-dst|port","value":"192.0.2.1|443","to_ids":true},{"type":"domain","value":"benign.example","to_ids":false}],"Object":[{"Attribute":[{"type":"filename|md5","value":"x.exe|d41d8cd98f00b204e9800998ecf8427e","to_ids":true}]}]}}]}`, []string{"192.0.2.1:443", "d41d8cd98f00b204e9800998ecf8427e"}, Ask, 0},
+		"nothing":     {"", nil, Any, 0},
 	} {
 		r, err := Read(strings.NewReader(test.text))
 		if err != nil {
