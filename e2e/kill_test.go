@@ -35,6 +35,7 @@ const killNetwork = `{
 type victim struct {
 	t        *testing.T
 	data     string
+	db       string // address of a database; "" for the data folder
 	url      string
 	key      string
 	process  *exec.Cmd
@@ -51,6 +52,7 @@ var (
 func (v *victim) start() {
 	v.t.Helper()
 	v.process = exec.Command(filepath.Join(folder, "tocsin"), "serve", "--data", v.data, "--listen", "127.0.0.1:0")
+	v.process.Env = append(os.Environ(), "TOCSIN_DB="+v.db)
 	out, err := v.process.StdoutPipe()
 	if err != nil {
 		v.t.Fatal(err)

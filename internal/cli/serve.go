@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,11 @@ func (a *app) serve() *cobra.Command {
 		Short: "Run a hub",
 		Long: `Runs a hub that keeps everything in one folder. The first start makes its keys and
 a token for its operator, which is shown once.
+
+With --db, or the environment variable TOCSIN_DB, the hub lives in a PostgreSQL
+database that any number of replicas share, and the folder holds only hub.key,
+which all replicas need: start one, then copy its hub.key to the others. Use the
+variable when the address has a password: command lines can be read by others.
 
 On an address that other machines can reach, TLS is required: --tls-cert and
 --tls-key, or a proxy in front of a loopback address. SIGINT and SIGTERM end it in
@@ -38,8 +44,15 @@ order: requests are finished, streams closed, what is pending written.`,
 			if o.Pages = pages << 20; pages <= 0 {
 				o.Pages = -1
 			}
+			if o.DB == "" {
+				o.DB = a.Getenv("TOCSIN_DB")
+			}
 			var trouble error
-			o.Ready = func(s hub.Started) { trouble = a.welcome(s, o.Data, tokenFile) }
+			where := o.Data
+			if o.DB != "" {
+				where = "the database, with its key in " + filepath.Join(o.Data, hub.KeyFile)
+			}
+			o.Ready = func(s hub.Started) { trouble = a.welcome(s, where, tokenFile) }
 			if err := hub.Run(cmd.Context(), o); err != nil {
 				return fmt.Errorf("hub: %w", err)
 			}
@@ -48,6 +61,7 @@ order: requests are finished, streams closed, what is pending written.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.Data, "data", "./tocsin-data", "folder for everything that the hub keeps")
+	f.StringVar(&o.DB, "db", "", "PostgreSQL database to live in, postgres://… (or TOCSIN_DB)")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "address to listen on")
 	f.StringVar(&o.TLSCert, "tls-cert", "", "PEM file with the certificate chain")
 	f.StringVar(&o.TLSKey, "tls-key", "", "PEM file with its private key")

@@ -20,6 +20,7 @@ import (
 // Options say how to run a hub. Everything but Data may be left zero.
 type Options struct {
 	Data            string // folder for everything the hub keeps; made when it is not there
+	DB              string // address of a PostgreSQL database (postgres://…) that replicas share; a SQLite file in Data when empty
 	Listen          string // address to listen on; 127.0.0.1:8080
 	TLSCert         string // PEM file; required, with TLSKey, on any address but loopback
 	TLSKey          string

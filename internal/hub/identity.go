@@ -45,6 +45,11 @@ func loadIdentity(root *os.Root, public string) (identity, error) {
 }
 
 func makeIdentity(root *os.Root, public string) (identity, error) {
+	id := newIdentity(public)
+	return id, writeIdentity(root, id)
+}
+
+func newIdentity(public string) identity {
 	id := identity{Secret: make([]byte, 32)}
 	_, _ = rand.Read(id.Secret) // never fails (crypto/rand)
 	uuid := stix.UUIDv4()
@@ -53,15 +58,19 @@ func makeIdentity(root *os.Root, public string) (identity, error) {
 		id.Origin = p.Host + "/log"
 	}
 	id.Identity = "identity--" + uuid
+	return id
+}
+
+func writeIdentity(root *os.Root, id identity) error {
 	text, err := json.MarshalIndent(id, //nolint:gosec // the file is 0600 and is where the secret lives
 		"", "  ")
 	if err != nil {
-		return identity{}, fmt.Errorf("hub identity: %w", err)
+		return fmt.Errorf("hub identity: %w", err)
 	}
 	if err := writeFile(root, identityFile, append(text, '\n')); err != nil {
-		return identity{}, fmt.Errorf("hub identity: %w", err)
+		return fmt.Errorf("hub identity: %w", err)
 	}
-	return id, nil
+	return nil
 }
 
 // writeFile makes a file that is either not there or whole, even when the power

@@ -20,6 +20,8 @@ import (
 	"tocsin/internal/prove"
 	"tocsin/internal/quarantine"
 	"tocsin/internal/receive"
+	"tocsin/internal/store"
+	"tocsin/internal/store/postgres"
 	"tocsin/internal/store/sqlite"
 	"tocsin/internal/submit"
 	"tocsin/internal/taxii"
@@ -31,10 +33,29 @@ import (
 // publishes it (TAXII 2.1 §4.2.1, max_content_length).
 const maxBytes = 10 << 20
 
+// A hubStore is a store that says when it has failed for good.
+type hubStore interface {
+	store.Store
+
+	// Failed is closed when the process should end and be started anew; Err
+	// says why.
+	Failed() <-chan struct{}
+	Err() error
+}
+
+// A replica shares its store with other replicas of the hub.
+type replica interface {
+	// Follow tells of what others did.
+	Follow(h postgres.Hooks)
+	// Fresh returns an error when what others did may not be known.
+	Fresh() error
+}
+
 // hub is one hub's parts.
 type hub struct {
 	identity      identity
-	store         *sqlite.Store
+	store         hubStore
+	replica       replica // nil when the hub has its store for itself
 	directory     *member.Service
 	policy        *authorize.Policy
 	feed          *distribute.Feed
@@ -55,19 +76,13 @@ func open(ctx context.Context, o Options) (_ *hub, err error) {
 	}
 	defer func() { _ = root.Close() }() // it was read only to open
 	h := &hub{policy: authorize.NewPolicy()}
-	if h.identity, err = loadIdentity(root, o.URL); err != nil {
-		return nil, err
+	if o.DB != "" {
+		err = h.openDatabase(ctx, root, o)
+	} else {
+		err = h.openFolder(ctx, root, o)
 	}
-	signer, err := ledger.LoadOrCreate(root, h.identity.Origin)
 	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	h.verifierKey = signer.VerifierKey()
-	if h.store, err = sqlite.Open(ctx, o.Data, signer, sqlite.Options{Covers: h.policy.Covers}); err != nil {
-		if errors.Is(err, sqlite.ErrInUse) {
-			return nil, &tocsin.Error{Kind: tocsin.Busy, Message: "another hub runs on this data folder", Hint: "stop it, or choose another folder with --data"}
-		}
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -83,6 +98,27 @@ func open(ctx context.Context, o Options) (_ *hub, err error) {
 	return h, nil
 }
 
+// openFolder opens the hub that lives in the data folder, or makes it there.
+func (h *hub) openFolder(ctx context.Context, root *os.Root, o Options) (err error) {
+	if h.identity, err = loadIdentity(root, o.URL); err != nil {
+		return err
+	}
+	signer, err := ledger.LoadOrCreate(root, h.identity.Origin)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	h.verifierKey = signer.VerifierKey()
+	s, err := sqlite.Open(ctx, o.Data, signer, sqlite.Options{Covers: h.policy.Covers})
+	if errors.Is(err, sqlite.ErrInUse) {
+		return &tocsin.Error{Kind: tocsin.Busy, Message: "another hub runs on this data folder", Hint: "stop it, or choose another folder with --data"}
+	}
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	h.store = s
+	return nil
+}
+
 // wire makes the parts that work on the open store.
 func (h *hub) wire(ctx context.Context) error {
 	gate, err := minimize.New(minimize.Options{Secret: h.identity.Secret, Creator: h.identity.Identity})
@@ -94,9 +130,7 @@ func (h *hub) wire(ctx context.Context) error {
 		return fmt.Errorf("definitions: %w", err)
 	}
 	for _, d := range definitions {
-		if v, err := stix.Parse(d.Raw, stix.Limits{}); err == nil {
-			h.policy.Define(d.Owner, v)
-		}
+		h.define(d)
 	}
 	if h.directory, err = member.Open(ctx, h.store); err != nil {
 		return fmt.Errorf("directory: %w", err)
@@ -105,6 +139,10 @@ func (h *hub) wire(ctx context.Context) error {
 		h.policy.Identities(identities)
 		h.policy.Forget()
 	})
+	if h.replica != nil {
+		h.replica.Follow(postgres.Hooks{Directory: h.directory.Reload, Define: h.define})
+		h.directory.Confirm(h.replica.Fresh)
+	}
 	if h.operatorToken, err = h.directory.OperatorToken(ctx); err != nil {
 		return fmt.Errorf("operator token: %w", err)
 	}
@@ -112,6 +150,13 @@ func (h *hub) wire(ctx context.Context) error {
 	h.submit = &submit.Service{Gate: gate, Policy: h.policy, Recorder: h.store}
 	h.quarantine = &quarantine.Service{Holds: h.store, Submitter: h.submit, Directory: h.directory}
 	return nil
+}
+
+// define teaches the policy a marking-definition that was recorded.
+func (h *hub) define(d store.Definition) {
+	if v, err := stix.Parse(d.Raw, stix.Limits{}); err == nil {
+		h.policy.Define(d.Owner, v)
+	}
 }
 
 // routes puts the hub's APIs side by side. A community's TAXII API root is at
@@ -139,9 +184,10 @@ func (h *hub) routes(o Options, base *url.URL) http.Handler {
 	return secure(mux)
 }
 
-// ready says whether the hub can take submissions: not after its disk failed.
+// ready says whether the hub can take submissions: not after its disk failed,
+// and not while its database cannot be reached.
 func (h *hub) ready(w http.ResponseWriter, _ *http.Request) {
-	if h.store.Err() != nil {
+	if h.store.Err() != nil || h.replica != nil && h.replica.Fresh() != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}

@@ -19,14 +19,19 @@ import (
 func (s *Service) Apply(ctx context.Context, who tocsin.Member, n Network) (Applied, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d, err := s.plan(who, n)
+	var applied Applied
+	err := again(func() error {
+		d, err := s.plan(who, n)
+		if err != nil {
+			return err
+		}
+		applied = d.applied
+		return s.save(ctx, d)
+	})
 	if err != nil {
 		return Applied{}, err
 	}
-	if err := s.save(ctx, d); err != nil {
-		return Applied{}, err
-	}
-	return d.applied, nil
+	return applied, nil
 }
 
 // Plan says what [Service.Apply] would do, and does nothing. The tokens that it

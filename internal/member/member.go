@@ -3,6 +3,7 @@ package member
 
 import (
 	"context"
+	"errors"
 
 	"tocsin"
 	"tocsin/tlp"
@@ -24,6 +25,10 @@ type Store interface {
 	// leaf of the ledger that says who changed what.
 	SaveDirectory(ctx context.Context, changed []Record, change Change) error
 }
+
+// ErrStale means that a store did not save a change, because the directory was
+// changed by another replica of the hub after it was read here.
+var ErrStale = errors.New("the directory was changed meanwhile")
 
 // A Change says who changed the directory, for the ledger.
 type Change struct {

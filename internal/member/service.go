@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,6 +19,8 @@ type Service struct {
 	store Store
 	now   atomic.Pointer[directory]
 
+	fresh atomic.Pointer[func() error]
+
 	mu      sync.Mutex // one change at a time: each is planned against the state it changes
 	changed []func(identities map[string]string)
 }
@@ -29,6 +32,25 @@ func Open(ctx context.Context, store Store) (*Service, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Reload replaces what is believed by what the store holds, after another
+// replica of the hub has changed it.
+func (s *Service) Reload(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reload(ctx)
+}
+
+// Confirm has f asked before anybody is believed to be a member: it returns an
+// error when this replica of the hub may have missed that rights were taken away.
+func (s *Service) Confirm(f func() error) { s.fresh.Store(&f) }
+
+func (s *Service) confirmed() error {
+	if f := s.fresh.Load(); f != nil {
+		return (*f)()
+	}
+	return nil
 }
 
 // reload replaces the snapshot by what the store holds.
@@ -65,6 +87,9 @@ func (s *Service) OnChange(f func(identities map[string]string)) {
 // when it stands for nobody (any more). The member's Roles are shared: they
 // must not be changed.
 func (s *Service) Authenticate(_ context.Context, secret string) (tocsin.Member, error) {
+	if err := s.confirmed(); err != nil {
+		return tocsin.Member{}, err
+	}
 	id, ok := publicID(secret)
 	if !ok {
 		return tocsin.Member{}, unknownToken(secret)
@@ -90,6 +115,9 @@ func expired() *tocsin.Error {
 // unauthenticated is the answer when its token is no longer good. A purpose
 // that was stated with the request stays, unless the token is bound to one.
 func (s *Service) Current(who tocsin.Member) (tocsin.Member, error) {
+	if err := s.confirmed(); err != nil {
+		return tocsin.Member{}, err
+	}
 	g := s.now.Load().grants[who.Token]
 	if g == nil {
 		return tocsin.Member{}, &tocsin.Error{Kind: tocsin.Unauthenticated, Message: "the token has been revoked", Hint: "ask the hub's operator for a new one"}
@@ -200,11 +228,31 @@ func (s *Service) save(ctx context.Context, d *draft) error {
 // hubName is the organization of those who run the hub until they make another.
 const hubName = "hub"
 
+// again does a change, and plans it anew when another replica of the hub was
+// faster: [Service.save] has read by then what that one did. Only with s.mu.
+func again(change func() error) (err error) {
+	const most = 5
+	for range most {
+		if err = change(); !errors.Is(err, ErrStale) {
+			return err
+		}
+	}
+	return errors.Join(&tocsin.Error{Kind: tocsin.Busy, Message: "others keep changing the directory", Hint: "try again in a few seconds"}, err)
+}
+
 // OperatorToken makes a token that administers the hub when there is none that
 // does, as on the first start, and returns its secret; else it returns "".
-func (s *Service) OperatorToken(ctx context.Context) (string, error) {
+func (s *Service) OperatorToken(ctx context.Context) (token string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	err = again(func() (err error) {
+		token, err = s.operatorToken(ctx)
+		return err
+	})
+	return token, err
+}
+
+func (s *Service) operatorToken(ctx context.Context) (string, error) {
 	now := s.now.Load()
 	if now.operators() > 0 {
 		return "", nil
@@ -229,6 +277,10 @@ func (s *Service) OperatorToken(ctx context.Context) (string, error) {
 func (s *Service) RevokeToken(ctx context.Context, who tocsin.Member, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return again(func() error { return s.revokeToken(ctx, who, id) })
+}
+
+func (s *Service) revokeToken(ctx context.Context, who tocsin.Member, id string) error {
 	now := s.now.Load()
 	t, ok := now.tokens[id]
 	if !ok || !who.Operator && (t.Organization != who.Organization.Name || t.User != who.User) {

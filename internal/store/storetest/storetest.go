@@ -39,6 +39,7 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		"ScanFilters":                          scanFilters,
 		"HeadWakesThoseWhoWait":                heads,
 		"RewritesAreCounted":                   rewrites,
+		"NULIsACharacterLikeOthers":            nul,
 		"DuplicatesAreKnown":                   duplicates,
 		"ConflictKeepsTheFirst":                conflicts,
 		"ObjectsWithoutVersionsGetDateAdded":   versionless,

@@ -1,0 +1,291 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tocsin/internal/authorize"
+	"tocsin/internal/store"
+	"tocsin/internal/view"
+)
+
+// columns are what is read of an object besides its content.
+const columns = "seq, flags, added, coalesce(modified, 0) AS modified, nanoseconds, type, id, version, label"
+
+// bounded wraps a query for columns, raw and rank (what the rows are in order
+// by), so that no more than 32 MiB of content leave the database: a row comes as
+// long as those before it did not fill them.
+func bounded(inner string) string {
+	return "SELECT seq, flags, added, modified, nanoseconds, type, id, version, label, raw FROM" +
+		" (SELECT *, sum(size) OVER (ORDER BY rank) - size AS before FROM" +
+		" (SELECT *, coalesce(octet_length(raw), 0) AS size FROM (" + inner + ") a) b) c" +
+		" WHERE before <= $1 ORDER BY rank"
+}
+
+// collect reads the rows of a [bounded] query.
+func (s *Store) collect(ctx context.Context, q querier, sql string, args ...any) (out []row, err error) {
+	rows, err := q.Query(ctx, bounded(sql), append([]any{store.MaxContent}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	out, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (f row, err error) {
+		err = r.Scan(&f.Seq, &f.Flags, &f.Added, &f.Seconds, &f.Nanoseconds, &f.Type, &f.ID, &f.Version, &f.label, &f.raw)
+		return f, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	numbers := make([]int64, len(out))
+	for i, f := range out {
+		numbers[i] = f.label
+	}
+	return out, s.learnLabels(ctx, q, numbers)
+}
+
+func (s *Store) seal(f row, collection string) (view.Sealed, error) {
+	label := s.knownLabel(f.label)
+	if label == nil {
+		return view.Sealed{}, errNoLabel(f.label)
+	}
+	return view.Seal(f.Meta(collection, label), f.raw), nil
+}
+
+// Scan returns objects of a collection in order, tombstones included. It stops
+// before it has looked at all that it may when the content would fill more than
+// 32 MiB.
+func (s *Store) Scan(ctx context.Context, q store.Scan) (store.Scanned, error) {
+	s.mu.RLock()
+	c, ok := s.collections[q.Collection]
+	s.mu.RUnlock()
+	out := store.Scanned{Next: q.After}
+	if !ok || q.After >= c.head || q.Most <= 0 {
+		out.More = ok && q.After < c.head
+		return out, nil
+	}
+	rows, err := s.scan(ctx, q, c)
+	if err != nil {
+		return store.Scanned{}, fmt.Errorf("scan: %w", unavailable(err))
+	}
+	out.More = len(rows) == q.Most
+	size := 0
+	for _, f := range rows {
+		out.Next = f.Seq
+		sealed, err := s.seal(f, q.Collection)
+		if err != nil {
+			return store.Scanned{}, fmt.Errorf("scan: %w", err)
+		}
+		out.Rows = append(out.Rows, sealed)
+		size += len(f.raw)
+	}
+	out.More = out.More || size > store.MaxContent
+	if out.More = out.More && out.Next < c.head; !out.More {
+		out.Next = max(out.Next, c.head)
+	}
+	return out, nil
+}
+
+// scan finds objects along an index from the position on: all of the collection,
+// those with some ids, or the first of each type.
+func (s *Store) scan(ctx context.Context, q store.Scan, c collection) ([]row, error) {
+	content := "raw"
+	if q.Meta {
+		content = "CAST(NULL AS bytea) AS raw"
+	}
+	what := "SELECT " + columns + ", " + content + ", seq AS rank FROM objects WHERE collection = $2 AND seq > $3 AND seq <= $4"
+	args := []any{c.number, q.After, c.head, q.Most}
+	switch {
+	case len(q.IDs) > 0:
+		hashes := make([]int64, len(q.IDs))
+		for i, id := range q.IDs {
+			hashes[i] = store.IDHash(id)
+		}
+		args = append(args, hashes, q.IDs)
+		what += " AND idhash = ANY($6) AND id = ANY($7)"
+		if len(q.Types) > 0 {
+			args = append(args, q.Types)
+			what += " AND type = ANY($8)"
+		}
+		what += " ORDER BY seq LIMIT $5"
+	case len(q.Types) > 0:
+		types := slices.Clone(q.Types)
+		slices.Sort(types)
+		args = append(args, slices.Compact(types))
+		what = "SELECT o.* FROM unnest($6::text[]) AS t(kind), LATERAL (" + what + " AND type = t.kind ORDER BY seq LIMIT $5) AS o ORDER BY rank LIMIT $5"
+	default:
+		what += " ORDER BY seq LIMIT $5"
+	}
+	return s.collect(ctx, s.pool, what, args...)
+}
+
+// Versions returns all versions of an object in a collection, oldest first,
+// without tombstones. There are at most as many, and as much of them, as
+// [Store.Record] takes of one object.
+func (s *Store) Versions(ctx context.Context, name, id string) ([]view.Sealed, error) {
+	s.mu.RLock()
+	c, ok := s.collections[name]
+	s.mu.RUnlock()
+	if !ok {
+		return nil, nil
+	}
+	rows, err := s.collect(ctx, s.pool, "SELECT "+columns+
+		", raw, seq AS rank FROM objects WHERE idhash = $2 AND collection = $3 AND id = $4 AND (flags & $5) = 0",
+		store.IDHash(id), c.number, id, store.FlagTombstone)
+	if err != nil {
+		return nil, fmt.Errorf("objects: %w", unavailable(err))
+	}
+	out := make([]view.Sealed, 0, len(rows))
+	for _, f := range rows {
+		sealed, err := s.seal(f, name)
+		if err != nil {
+			return nil, fmt.Errorf("objects: %w", err)
+		}
+		out = append(out, sealed)
+	}
+	version := func(o view.Sealed) time.Time {
+		if o.Version == "" {
+			return o.Added
+		}
+		return o.Modified
+	}
+	slices.SortStableFunc(out, func(a, b view.Sealed) int { return version(a).Compare(version(b)) })
+	return out, nil
+}
+
+// Sightings returns the sightings of an object in a community, in order: the
+// newest 10,000, or those that fit into 32 MiB.
+func (s *Store) Sightings(ctx context.Context, community, id string) (out []view.Sealed, err error) {
+	rows, err := s.pool.Query(ctx, "SELECT o.seq, c.name FROM objects o JOIN labels l ON l.label = o.label JOIN collections c ON c.collection = o.collection"+
+		" WHERE o.abouthash = $1 AND o.about = $2 AND l.community = $3 ORDER BY o.seq DESC LIMIT $4",
+		store.IDHash(id), []byte(id), community, store.MaxSightings)
+	if err != nil {
+		return nil, fmt.Errorf("objects: %w", unavailable(err))
+	}
+	names := map[int64]string{}
+	var seqs []int64
+	var seq int64
+	var name string
+	if _, err := pgx.ForEachRow(rows, []any{&seq, &name}, func() error {
+		names[seq], seqs = name, append(seqs, seq)
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("objects: %w", unavailable(err))
+	}
+	if len(seqs) == 0 {
+		return nil, nil
+	}
+	found, err := s.collect(ctx, s.pool, "SELECT "+columns+
+		", raw, -seq AS rank FROM objects WHERE seq = ANY($2)", seqs)
+	if err != nil {
+		return nil, fmt.Errorf("objects: %w", unavailable(err))
+	}
+	for _, f := range found {
+		sealed, err := s.seal(f, names[f.Seq])
+		if err != nil {
+			return nil, fmt.Errorf("objects: %w", err)
+		}
+		out = append(out, sealed)
+	}
+	slices.Reverse(out)
+	return out, nil
+}
+
+// Seek returns the highest position whose date_added is at or before t, 0 when
+// there is none. The order and date_added grow together, so no index is needed:
+// each query looks at 64 positions at once, so four find one among 16 million.
+func (s *Store) Seek(ctx context.Context, t time.Time) (int64, error) {
+	// What was added later than t in the same microsecond is later than t.
+	us := t.UnixMicro()
+	s.mu.RLock()
+	low, high, last := int64(0), s.head, s.added // low is at or before t, high is after it
+	s.mu.RUnlock()
+	if us >= last {
+		return high, nil
+	}
+	const probes = 64
+	const sql = "SELECT p.at, o.seq, o.added FROM unnest($1::bigint[]) AS p(at)," +
+		" LATERAL (SELECT seq, added FROM objects WHERE seq >= p.at ORDER BY seq LIMIT 1) AS o ORDER BY p.at"
+	for low+1 < high {
+		var at []int64
+		step := max(1, (high-low)/(probes+1))
+		for p := low + step; p < high && len(at) < probes; p += step {
+			at = append(at, p)
+		}
+		rows, err := s.pool.Query(ctx, sql, at)
+		if err != nil {
+			return 0, fmt.Errorf("seek: %w", unavailable(err))
+		}
+		newHigh := high
+		var probe, seq, added int64
+		if _, err := pgx.ForEachRow(rows, []any{&probe, &seq, &added}, func() error {
+			switch { // withdrawn positions have no row
+			case seq >= high || added > us:
+				newHigh = min(newHigh, probe)
+			default:
+				low = max(low, seq)
+			}
+			return nil
+		}); err != nil {
+			return 0, fmt.Errorf("seek: %w", unavailable(err))
+		}
+		high = newHigh
+	}
+	return low, nil
+}
+
+// Rewrites returns a number that is another one after something has changed of
+// what stands at the positions from..to of a collection.
+func (s *Store) Rewrites(name string, from, to int64) uint64 {
+	s.mu.RLock()
+	number := s.collections[name].number
+	s.mu.RUnlock()
+	return s.rewrites.Sum(number, from, to)
+}
+
+func errNoLabel(number int64) error { return fmt.Errorf("the label %d is not there", number) }
+
+// knownLabel returns a label that [Store.learnLabels] has read, so that rows that
+// were shared alike carry the same pointer.
+func (s *Store) knownLabel(number int64) *authorize.Label {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.labels[number]
+}
+
+// learnLabels reads labels that are not known yet, and keeps them. When there are
+// very many, the store begins anew to remember them.
+func (s *Store) learnLabels(ctx context.Context, q querier, numbers []int64) error {
+	slices.Sort(numbers)
+	numbers = slices.DeleteFunc(slices.Compact(numbers), func(n int64) bool { return s.knownLabel(n) != nil })
+	if len(numbers) == 0 {
+		return nil
+	}
+	rows, err := q.Query(ctx, "SELECT label, doc FROM labels WHERE label = ANY($1)", numbers)
+	if err != nil {
+		return err
+	}
+	fresh := map[int64]*authorize.Label{}
+	var number int64
+	var doc string
+	if _, err := pgx.ForEachRow(rows, []any{&number, &doc}, func() error {
+		l, err := store.DecodeLabel([]byte(doc))
+		fresh[number] = l
+		return err
+	}); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.labels)+len(fresh) > mostLabels {
+		clear(s.labels)
+	}
+	for number, l := range fresh {
+		if s.labels[number] == nil {
+			s.labels[number] = l
+		}
+	}
+	return nil
+}
