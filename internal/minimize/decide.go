@@ -318,7 +318,8 @@ func (r *run) remember(sp detect.Span) {
 			r.victims[strings.ToLower(sp.Value)] = sp.Kind
 		}
 	case detect.Email, detect.Phone, detect.Card, detect.IBAN, detect.SSN, detect.SID, detect.BirthDate, detect.Address, detect.Token,
-		detect.NationalID, detect.BankAccount, detect.MedicalID, detect.Vehicle, detect.Coordinates:
+		detect.NationalID, detect.BankAccount, detect.MedicalID, detect.Vehicle, detect.Coordinates,
+		detect.Host, detect.Internal:
 	}
 }
 

@@ -262,7 +262,8 @@ func (r *run) attackersOwn(text string, sp detect.Span) bool {
 			return true
 		}
 	case detect.Secret, detect.Card, detect.IBAN, detect.SSN, detect.SID, detect.Phone, detect.BirthDate, detect.Address,
-		detect.UserName, detect.Name, detect.NationalID, detect.BankAccount, detect.MedicalID, detect.Vehicle, detect.Coordinates:
+		detect.UserName, detect.Name, detect.NationalID, detect.BankAccount, detect.MedicalID, detect.Vehicle, detect.Coordinates,
+		detect.Host, detect.Internal:
 	}
 	// A part of an indicator's literal, such as the query of its URL.
 	return len(s.threat) > 0 && s.threat[word(text, sp.Start, sp.End)]

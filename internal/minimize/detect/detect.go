@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -30,6 +31,8 @@ const (
 	MedicalID               // a number that a health service gave to a patient
 	Vehicle                 // a license plate or a vehicle identification number
 	Coordinates             // a position on earth
+	Host                    // a machine or a share of an internal network, by name
+	Internal                // an address of an internal network (RFC 1918)
 	kinds
 )
 
@@ -37,7 +40,7 @@ const (
 func names() [kinds]string {
 	return [kinds]string{
 		"secret", "token", "card", "iban", "ssn", "sid", "email", "phone", "birth-date", "address", "user-name", "person-name",
-		"national-id", "bank-account", "medical-id", "vehicle", "coordinates",
+		"national-id", "bank-account", "medical-id", "vehicle", "coordinates", "host-name", "internal-address",
 	}
 }
 
@@ -113,6 +116,10 @@ type Words struct {
 	Victim       []string `yaml:"victim"`        // words that say that what follows is the victim's
 	Mail         []string `yaml:"mail"`          // words that make "from" name a sender
 	Exfil        []string `yaml:"exfil"`         // words that make "to" name the attacker's address
+	Hosts        []string `yaml:"hosts"`         // words before a machine's name
+	Machines     []string `yaml:"machines"`      // words that names of machines have in them
+	Internal     []string `yaml:"internal"`      // how names of internal hosts end
+	Homes        []string `yaml:"homes"`         // folders that hold users' folders
 }
 
 // A Detector finds values. It is safe for concurrent use.
@@ -139,7 +146,7 @@ func New(w Words) *Detector {
 		cueSecret: w.Secrets, cueToken: w.Tokens, cueUser: w.Users, cuePerson: w.People, cueGreeting: w.Greetings,
 		cueSSN: w.SSN, cueBirth: w.BirthDate, cuePhone: w.Phone, cueCardCode: w.CardCode, cueCard: w.Card,
 		cueAttacker: w.Attacker, cueVictim: w.Victim, cueMail: w.Mail, cueExfil: w.Exfil,
-		cueHome: {"users", "home", "settings"}, cueBegin: {"begin"}, cueScheme: {"bearer", "basic"},
+		cueHome: w.Homes, cueHost: w.Hosts, cueMachine: w.Machines, cueInternal: w.Internal, cueBegin: {"begin"}, cueScheme: {"bearer", "basic"},
 		cueAuthorization: {"authorization"}, cueCookie: {"cookie"}, cueHeader: {"to", "cc", "bcc"}, cueFrom: {"from"},
 		cueAt: {"at"}, cueCitation: {"citation", "contributors"}, cueName: {"name", "named"}, cueCall: w.Calls, cueUnit: {"apt", "suite"},
 		cueID: w.NationalIDs, cueMedical: w.MedicalIDs, cueVehicle: w.Vehicles, cueAccount: w.BankAccounts, cueMethod: {"publickey", "hostbased", "pam", "mic"},
@@ -148,6 +155,12 @@ func New(w Words) *Detector {
 			d.cues[word] |= c
 			d.lengths[word[0]] |= 1 << min(len(word), 31)
 			d.lengths[word[0]&^0x20] |= 1 << min(len(word), 31)
+			if word[0] >= utf8.RuneSelf { // only ASCII is folded as the text is read
+				r, n := utf8.DecodeRuneInString(word)
+				capital := string(unicode.ToUpper(r)) + word[n:]
+				d.cues[capital] |= c
+				d.lengths[capital[0]] |= 1 << min(len(capital), 31)
+			}
 		}
 	}
 	for _, list := range [][]string{w.SSN, w.BirthDate, w.Phone, w.CardCode, w.Card, {

@@ -114,8 +114,8 @@ func (sc *scanner) addName(start, end int) int {
 
 // title skips a form of address.
 func (sc *scanner) title(i int) (int, bool) {
-	for _, t := range [...]string{"mr", "mrs", "ms", "miss", "mx", "dr", "prof"} {
-		if sc.has(i, t) && isUpper(sc.s[i]) && !isUpper(sc.s[i+1]) && (sc.at(i+len(t)) == ' ' || sc.at(i+len(t)) == '.' && sc.at(i+len(t)+1) == ' ') {
+	for _, t := range [...]string{"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "herr", "herrn", "frau", "mme", "madame", "monsieur", "señor", "señora", "sra", "sr", "signor", "signora"} {
+		if sc.has(i, t) && (isUpper(sc.s[i]) && !isUpper(sc.s[i+1]) || t == "señor" || t == "señora") && (sc.at(i+len(t)) == ' ' || sc.at(i+len(t)) == '.' && sc.at(i+len(t)+1) == ' ') {
 			return sc.skip(i+len(t), ". ", 2), true
 		}
 	}

@@ -59,6 +59,11 @@ func (sc *scanner) number(i, j int) int {
 	if (before == '-' || before == '.') && isWord(sc.at(i-2)) || before == '#' {
 		return j // the tail of a version, an address, a GUID, a domain
 	}
+	if j-i <= 3 {
+		if end := sc.private(i, j); end > j {
+			return end
+		}
+	}
 	var room [6]group
 	g := sc.groups(&room, i, j)
 	if j-i <= 5 && sc.want.Has(Address) {

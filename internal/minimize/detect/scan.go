@@ -6,7 +6,7 @@ import (
 )
 
 // A cue is a word that says what comes next. One word may be several.
-type cue uint32
+type cue uint64
 
 const (
 	cueSecret cue = 1 << iota
@@ -40,6 +40,9 @@ const (
 	cueMedical
 	cueVehicle
 	cueAccount
+	cueHost
+	cueMachine
+	cueInternal
 )
 
 // scanner is one pass over one text. Everything that looks around a place
@@ -71,6 +74,7 @@ const (
 	classAt
 	classColon
 	classPercent
+	classBackslash
 )
 
 //nolint:gochecknoglobals // immutable table: looked up for every byte
@@ -84,7 +88,7 @@ var classes = func() (t [256]uint8) {
 		}
 	}
 	t['.'], t[';'], t['\n'], t['!'], t['?'] = classStop, classStop, classStop, classStop, classStop
-	t['@'], t[':'], t['%'] = classAt, classColon, classPercent
+	t['@'], t[':'], t['%'], t['\\'] = classAt, classColon, classPercent, classBackslash
 	return t
 }()
 
@@ -144,6 +148,8 @@ func (sc *scanner) scan() {
 				continue
 			}
 			i++
+		case classBackslash:
+			i = max(i+1, sc.backslash(i))
 		case classStop:
 			if s[i] == '\n' || s[i] == ';' || i+1 < len(s) && (s[i+1] == ' ' || s[i+1] == '\n') {
 				sc.attacker, sc.victim, sc.mail, sc.exfil = 0, 0, 0, 0
@@ -284,6 +290,9 @@ func (sc *scanner) follow(c cue, i, j int) int {
 		kind Kind
 		do   func(i, j int) int
 	}{
+		{cueInternal, Host, sc.suffix},
+		{cueMachine, Host, sc.machine},
+		{cueHost, Host, sc.hostname},
 		{cueHome, UserName, sc.home},
 		{cueBegin, Secret, sc.privateKey},
 		{cueSecret | cueMethod, UserName, sc.login},

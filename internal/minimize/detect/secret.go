@@ -320,8 +320,22 @@ func (sc *scanner) option(i, j int) int {
 		if v := sc.s[i+1 : end]; mixed(v) && !placeholder(v) {
 			return sc.add(Secret, i+1, end, v)
 		}
+	case j-i <= 2 && (sc.s[i:j] == "p" || sc.s[i:j] == "pw") && sc.at(i-2) <= ' ' && sc.at(j) == ' ' && sc.remote(i): // psexec -p secret
+		return sc.argument(j + 1)
 	}
 	return 0
+}
+
+// remote reports whether the command before i is one that takes a password
+// with -p or -pw.
+func (sc *scanner) remote(i int) bool {
+	before := strings.ToLower(sc.s[max(0, i-96):i])
+	for _, command := range [...]string{"psexec", "sshpass", "plink", "pscp", "crackmapexec", "netexec", "evil-winrm", "winexe"} {
+		if strings.Contains(before, command) {
+			return true
+		}
+	}
+	return false
 }
 
 // argument records the word at i as a secret.

@@ -14,11 +14,28 @@ func (sc *scanner) home(i, j int) int {
 		if !sc.has(i-len("documents and "), "documents and ") {
 			return 0
 		}
+	} else if sc.has(i, "einstellungen") {
+		if !sc.has(i-len("dokumente und "), "dokumente und ") {
+			return 0
+		}
 	} else if before != '\\' && before != '/' {
 		return 0
 	}
+	spool := false
+	switch {
+	case sc.has(i, "mail") && j-i == len("mail"):
+		if !sc.has(i-len("/var/"), "/var/") && !sc.has(i-len("/spool/"), "/spool/") {
+			return 0
+		}
+		spool = true
+	case sc.has(i, "crontabs"):
+		if !sc.has(i-len("/cron/"), "/cron/") {
+			return 0
+		}
+		spool = true
+	}
 	// In a URL, /home/ is a page: a path starts a word.
-	if sep == '/' && before == '/' {
+	if sep == '/' && before == '/' && !spool {
 		if c := sc.at(i - 2); isWord(c) || c == '.' || c == '-' || c == '}' || c == '>' || c == '*' || c == '/' && sc.at(i-3) != '/' {
 			return 0
 		}
@@ -66,7 +83,7 @@ func (sc *scanner) user(i, j int) int {
 		for end > j+1 && sc.s[end-1] == '.' {
 			end--
 		}
-		if v := sc.s[j+1 : end]; login(v) && !sc.d.accounts[strings.ToLower(v)] {
+		if v := sc.s[j+1 : end]; (login(v) || sc.d.Personal(v)) && !sc.d.accounts[strings.ToLower(v)] {
 			return sc.add(UserName, j+1, end, strings.ToLower(v))
 		}
 		if sc.has(j, " name: ") || sc.has(j, " name=") {
@@ -87,10 +104,14 @@ func (sc *scanner) user(i, j int) int {
 	if len(v) < 2 || placeholder(sc.s[start:end]) || sc.d.accounts[v] || sc.at(end) == '(' || sc.at(end) == '@' || numeric(v) {
 		return 0
 	}
-	if (prose || !sc.has(i, "user")) && !login(v) {
+	if (prose || !sc.has(i, "user")) && !login(v) && !sc.d.Personal(v) {
 		return 0
 	}
-	return sc.add(UserName, start, end, v)
+	e := sc.add(UserName, start, end, v)
+	if sc.at(i-1) == '/' && sc.at(j) == ':' && sc.at(end) == ' ' { // /user:CORP\jane secret
+		e = max(e, sc.argument(end+1))
+	}
+	return e
 }
 
 func numeric(v string) bool {
