@@ -75,8 +75,8 @@ func (sc *scanner) people(i, j int) int {
 	if strings.Contains(s, "_") || sc.at(j) == '@' || sc.at(j) == '\\' || sc.at(j) == '/' || sc.at(j) == '=' || sc.at(j) == '.' && isWord(sc.at(j+1)) {
 		return j
 	}
-	if sc.cited(i) {
-		return j
+	if sc.cited(i) || sc.at(i-1) == '-' && isUpper(sc.at(i-1-len(sc.wordBefore(i)))) {
+		return j // the second: Doe-Roe is a firm, or was looked at as a whole
 	}
 	var room [mostTokens]token
 	list := sc.tokens(room[:0], i)
@@ -99,7 +99,7 @@ func (sc *scanner) people(i, j int) int {
 		for k > sc.floor && i-k < 7 && isDigit(sc.s[k-1]) {
 			k--
 		}
-		if !isWord(sc.at(k-1)) && sc.at(k-1) != '.' && sc.at(k-1) != '-' && (i-1-k != 4 || sc.s[k] > '2') {
+		if !isWord(sc.at(k-1)) && sc.at(k-1) != '.' && sc.at(k-1) != '-' && !year(sc.s[k:i-1]) {
 			return max(j, sc.unsure(sc.add(Address, k, end, strings.ToLower(sc.s[k:end]))))
 		}
 	}
@@ -112,10 +112,14 @@ func (sc *scanner) people(i, j int) int {
 		for isDigit(sc.at(k+1)) && k-end < 6 && sc.at(end) == ' ' {
 			k++
 		}
-		if k > end && !isWord(sc.at(k+1)) && (k-end != 4 || sc.s[end+1] > '2') {
+		if k > end && !isWord(sc.at(k+1)) && !year(sc.s[end+1:k+1]) {
 			return max(j, sc.unsure(sc.add(Address, i, k+1, strings.ToLower(sc.s[i:k+1]))))
 		}
-		if sc.kindOfStreet(sc.s[list[n-1].start:end]) || sc.prefixed(s) {
+		if sc.at(end) == ' ' && sc.kindOfStreet(sc.first(end+1)) && isUpper(sc.at(end+1)) { // Jane Loop St.
+			k := end + 1 + len(sc.first(end+1))
+			return max(j, sc.unsure(sc.add(Address, i, k, strings.ToLower(sc.s[i:k]))))
+		}
+		if sc.kindOfStreet(sc.s[list[n-1].start:end]) || sc.prefixed(s) || particle(strings.ToLower(s)) && sc.kindOfStreet(sc.wordBefore(i)) {
 			return max(j, sc.unsure(sc.add(Address, i, end, strings.ToLower(sc.s[i:end]))))
 		}
 	}
@@ -126,6 +130,11 @@ func (sc *scanner) people(i, j int) int {
 	sc.out[len(sc.out)-1].Attacker = attacker
 	sc.out[len(sc.out)-1].Unsure = unsure
 	return end
+}
+
+// year reports whether digits are more likely a year than a house's number.
+func year(digits string) bool {
+	return len(digits) == 4 && (digits[:2] == "19" || digits[:2] == "20")
 }
 
 // cited reports whether what ends at end is the author of something that was
@@ -201,7 +210,7 @@ func (sc *scanner) lone(t token) (n int, unsure bool) {
 	if t.end-t.start < 3 || (t.sort == 0 || t.sort&(ordinary|placed) != 0 && t.sort&given != 0) && !sc.spoken(t) || t.sort&(ordinary|placed) != 0 && t.sort&given == 0 {
 		return 0, false
 	}
-	if w := sc.s[t.start:t.end]; strings.Contains(w, "-") && sc.d.sortOf(w[strings.LastIndexByte(w, '-')+1:])&given == 0 || sc.firm(t.end) {
+	if w := sc.s[t.start:t.end]; strings.Contains(w, "-") && sc.d.sortOf(w[strings.LastIndexByte(w, '-')+1:])&(given|family) != given || sc.firm(t.end) {
 		return 0, false // Doe-Roe; Doe, Roe and Poe
 	}
 	if sc.has(t.end, " the ") || sc.d.noLone[strings.ToLower(sc.s[t.start:t.end])] { // John the Ripper
@@ -211,10 +220,57 @@ func (sc *scanner) lone(t token) (n int, unsure bool) {
 	if sc.at(t.end) == ' ' && isUpper(sc.at(t.end+1)) || t.start >= 2 && sc.at(t.start-1) == ' ' && sc.capitalBefore(t.start-1) {
 		return 0, false
 	}
+	if sc.corner(t.end) || sc.middle(t) {
+		return 0, false
+	}
 	if t.sort&given != 0 || sc.spoken(t) || sc.paired(t) || sc.owns(t) {
 		return 1, true
 	}
 	return 0, false
+}
+
+// corner reports whether a street follows: "Marina and Hauptstraße 7" are two
+// places, not a person and one.
+func (sc *scanner) corner(i int) bool {
+	const and = " and "
+	if !sc.has(i, and) {
+		return false
+	}
+	street := false
+	k := i + len(and)
+	for words := 0; words < 4; words++ {
+		end := k
+		for end < len(sc.s) && end-k < 40 && (isWord(sc.s[end]) || sc.s[end] == '.') {
+			end++
+		}
+		w := strings.TrimRight(sc.s[k:end], ".")
+		if w == "" {
+			return false
+		}
+		if isDigit(w[0]) {
+			return words > 0 && len(w) <= 5 && !year(w) || street
+		}
+		if street = street || sc.kindOfStreet(w); !street && !isUpper(w[0]) && w[0] < utf8.RuneSelf {
+			return false
+		}
+		if sc.at(end) != ' ' {
+			return street
+		}
+		k = end + 1
+	}
+	return street
+}
+
+// middle reports whether a word stands in the name of a firm or a band of
+// several people: the Doe, Roe and Poe Orchestra.
+func (sc *scanner) middle(t token) bool {
+	const and = " and "
+	if !sc.has(t.end, and) || !sc.has(t.start-2, ", ") || !sc.capitalBefore(t.start-2) && !isUpper(sc.at(t.start-2-len(sc.wordBefore(t.start-1)))) {
+		return false
+	}
+	k := t.end + len(and)
+	end := sc.nameWord(k)
+	return end > k && isUpper(sc.s[k]) && sc.at(end) == ' ' && isUpper(sc.at(end+1))
 }
 
 // owns reports whether a machine or an account of somebody's is spoken of:
