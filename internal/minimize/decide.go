@@ -39,7 +39,7 @@ func (r *run) label(k detect.Kind, value string) string {
 		r.labels = labels{given: map[string]string{}, next: r.taken()}
 	}
 	kind := k.String()
-	key := kind + "\x00" + value
+	key := kind + "\x00" + r.same(k, value)
 	if l, ok := r.labels.given[key]; ok {
 		return l
 	}
@@ -47,6 +47,47 @@ func (r *run) label(k detect.Kind, value string) string {
 	l := "[" + kind + "-" + strconv.Itoa(r.labels.next[kind]) + "]"
 	r.labels.given[key] = l
 	return l
+}
+
+// same returns under which value a name is known: a part of one person's name
+// stands for that person.
+func (r *run) same(k detect.Kind, value string) string {
+	if k != detect.Name {
+		return value
+	}
+	value = strings.ReplaceAll(value, "’", "'")
+	if strings.Contains(value, " ") {
+		return value
+	}
+	if whole := r.parts[value]; whole != "" && whole != severalPeople {
+		return whole
+	}
+	return value
+}
+
+// severalPeople stands in the place of a name whose part is that of another
+// one too.
+const severalPeople = "\x00"
+
+// person remembers somebody's name, and its parts, which stand alone later: only
+// parts that are hardly anything else.
+func (r *run) person(name string) {
+	r.victims[name] = detect.Name
+	words := strings.Fields(name)
+	if len(words) < 2 || len(words) > 4 {
+		return
+	}
+	for _, w := range []string{words[0], words[len(words)-1]} {
+		if len(w) < 4 || r.sides.words[w] || !r.gate.rules.detector.OnlyName(w) {
+			continue
+		}
+		if whole := r.parts[w]; whole != "" && whole != name {
+			r.parts[w] = severalPeople
+		} else {
+			r.parts[w] = name
+		}
+		r.victims[w] = detect.Name
+	}
 }
 
 // taken returns the highest number of each kind of placeholder that the
@@ -77,7 +118,7 @@ func (r *run) taken() map[string]int {
 
 // decide turns places into edits, now that it is known whose everything is.
 func (r *run) decide() {
-	r.victims, r.found = map[string]detect.Kind{}, map[found]int{}
+	r.victims, r.found, r.parts = map[string]detect.Kind{}, map[found]int{}, map[string]string{}
 	for _, p := range r.places {
 		f, i := p.field, p.object
 		if r.states[i].dropped {
@@ -101,13 +142,14 @@ func (r *run) decide() {
 		case classNetwork:
 			if !r.sides.threat[strings.ToLower(p.text)] && !r.sides.attackers[r.objects[i].ID()] {
 				r.replace(i, p.value, block(p.text))
+				r.victims[strings.ToLower(p.text)] = detect.Internal
 				r.report(i, r.pointer(i, p.value), "internal-address", f.rule, actionGeneralized, f.why, 1)
 			}
 		case classPerson:
 			if !r.sides.attackers[r.objects[i].ID()] && !r.sides.threat[strings.ToLower(p.text)] {
 				r.replace(i, p.value, r.label(detect.Name, strings.ToLower(p.text)))
 				r.report(i, r.pointer(i, p.value), detect.Name.String(), f.rule, actionMasked, f.why, 1)
-				r.victims[strings.ToLower(p.text)] = detect.Name
+				r.person(strings.ToLower(p.text))
 			}
 		case classPattern:
 			r.decidePattern(p)
@@ -146,7 +188,7 @@ func (r *run) decideAccount(p place) {
 	r.remove(p.object, p.value, detect.UserName.String(), p.field.rule, p.field.why)
 	switch {
 	case strings.Contains(low, " "):
-		r.victims[low] = detect.Name
+		r.person(low)
 	case len(low) >= 4 && !r.gate.rules.detector.Common(low):
 		r.victims[low] = detect.UserName
 	}
@@ -203,7 +245,7 @@ func (r *run) decideMailbox(p place) {
 	r.victims[low] = detect.Email
 	if prefix == "" {
 		if name := r.objects[p.object].Value().Get("display_name").Text(); strings.Contains(name, " ") {
-			r.victims[strings.ToLower(name)] = detect.Name
+			r.person(strings.ToLower(name))
 		}
 		r.drop(p.object, r.pointer(p.object, p.value), detect.Email.String(), p.field.rule, p.field.why)
 		return
@@ -294,6 +336,7 @@ func (r *run) victimsOwn(text string, spans []detect.Span) []detect.Span {
 	own := make([]detect.Span, 0, len(spans))
 	for _, sp := range spans {
 		if !r.attackersOwn(text, sp) {
+			sp.Unsure = sp.Unsure || r.contradictory(sp)
 			r.remember(sp)
 			own = append(own, sp)
 		}
@@ -307,9 +350,16 @@ func (r *run) remember(sp detect.Span) {
 	switch sp.Kind {
 	case detect.Name:
 		if strings.Contains(sp.Value, " ") && !sp.Unsure {
+			r.person(sp.Value)
+		}
+	case detect.Host, detect.Internal:
+		if len(sp.Value) >= 5 && (!sp.Unsure || strings.ContainsAny(sp.Value, "0123456789")) {
 			r.victims[sp.Value] = sp.Kind
 		}
 	case detect.UserName:
+		if r.gate.rules.detector.Personal(sp.Value) {
+			r.victims[sp.Value] = sp.Kind
+		}
 		if len(sp.Value) >= 5 && strings.ContainsAny(sp.Value, "0123456789") && strings.Trim(sp.Value, "0123456789") != "" {
 			r.victims[sp.Value] = sp.Kind
 		}
@@ -318,8 +368,7 @@ func (r *run) remember(sp detect.Span) {
 			r.victims[strings.ToLower(sp.Value)] = sp.Kind
 		}
 	case detect.Email, detect.Phone, detect.Card, detect.IBAN, detect.SSN, detect.SID, detect.BirthDate, detect.Address, detect.Token,
-		detect.NationalID, detect.BankAccount, detect.MedicalID, detect.Vehicle, detect.Coordinates,
-		detect.Host, detect.Internal:
+		detect.NationalID, detect.BankAccount, detect.MedicalID, detect.Vehicle, detect.Coordinates:
 	}
 }
 
@@ -419,6 +468,9 @@ func (r *run) decidePattern(p place) {
 				continue
 			}
 			if r.victimPath(a) {
+				if r.sides.threat[low] && r.sides.victims[low] { // an indicator without it is none
+					left++
+				}
 				if !r.sides.threat[low] && !masked(l.Value) && !r.everybodys(l.Value) {
 					kind := patternKind(a)
 					cuts = append(cuts, cut{l.Start, l.End, pattern.Quote(r.label(kind, low))})

@@ -165,6 +165,7 @@ type run struct {
 	labels  labels
 	states  []state
 	found   map[found]int          // findings of detectors, by place and kind: the index among the object's
+	parts   map[string]string      // parts of victims' names: the whole
 	victims map[string]detect.Kind // values that are surely the victim's, to be found elsewhere too
 }
 
@@ -242,7 +243,7 @@ func (r *run) walk(i int, v stix.Value, n *node, f *field) {
 			return
 		}
 		if n == nil && f.kinds.Has(detect.Card) && len(v.Raw()) >= 13 {
-			r.find(i, v, f, string(v.Raw()))
+			r.find(i, v, f, string(v.Raw()), "")
 		}
 	case stix.Array:
 		if f.class == classRecipient {
@@ -268,6 +269,9 @@ func (r *run) walk(i int, v stix.Value, n *node, f *field) {
 				continue
 			case name == "objects" && r.objects[i].Type() == "observed-data" && m.Kind() == stix.Object:
 				r.contained(i, m)
+				continue
+			case child == nil && inherited == r.gate.rules.text && m.Kind() == stix.String && !r.gate.rules.strict:
+				r.find(i, m, inherited, m.Text(), name)
 				continue
 			}
 			r.walk(i, m, child, inherited)
@@ -309,7 +313,7 @@ func (r *run) lookAt(i int, v stix.Value, f *field) {
 		}
 	case classPerson:
 		if o.Type() == "identity" && !o.Value().Get("identity_class").Is("individual") {
-			r.find(i, v, r.gate.rules.text, v.Text())
+			r.find(i, v, r.gate.rules.text, v.Text(), "")
 			return
 		}
 		if masked(v.Text()) {
@@ -333,7 +337,7 @@ func (r *run) lookAt(i int, v stix.Value, f *field) {
 			r.withhold(i, v, f)
 			return
 		}
-		r.find(i, v, f, v.Text())
+		r.find(i, v, f, v.Text(), "")
 		return
 	}
 	r.places = append(r.places, place{object: i, value: v, field: f, text: v.Text()})
@@ -346,7 +350,7 @@ func (r *run) lookAt(i int, v stix.Value, f *field) {
 func (r *run) withhold(i int, v stix.Value, f *field) {
 	text := v.Text()
 	if _, _, id := stix.SplitID(text); id || withheld(text) || !strings.ContainsAny(text, " @\n\\/") && len(text) < 32 {
-		r.find(i, v, f, text)
+		r.find(i, v, f, text, "")
 		return
 	}
 	r.places = append(r.places, place{object: i, value: v, field: f, text: text, whole: true})
@@ -357,12 +361,16 @@ const title = "[withheld for review]"
 
 func withheld(text string) bool { return text == title || strings.HasSuffix(text, " "+title) }
 
-// find runs the detectors.
-func (r *run) find(i int, v stix.Value, f *field, text string) {
-	if len(text) < 6 {
+// find runs the detectors. The name of a property that no specification knows
+// says what its value is, as a word before it does in a sentence.
+func (r *run) find(i int, v stix.Value, f *field, text, name string) {
+	if len(text) < 4 || len(text) < 6 && name == "" {
 		return
 	}
 	spans := r.gate.rules.detector.Find(nil, text, f.kinds)
+	if len(spans) == 0 && name != "" && len(text) <= longestVictim && !masked(text) {
+		spans = r.gate.rules.detector.FindNamed(name, text, f.kinds)
+	}
 	if len(spans) > 0 {
 		r.places = append(r.places, place{object: i, value: v, field: f, text: text, spans: spans})
 	}

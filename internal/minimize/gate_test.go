@@ -113,6 +113,41 @@ func TestGateKnowsWhichSideAValueIsOn(t *testing.T) {
 			gone:    []string{"jane@corp.example"},
 			kept:    []string{"evil.example"},
 		},
+		"people of the organization that reports are no attackers": {
+			objects: []string{
+				sdo("identity", 1, `"name":"Corp","identity_class":"organization","contact_information":"soc@corp.example"`),
+				sdo("malware", 2, `"name":"Bot","is_family":false,"created_by_ref":"`+id("identity", 1)+`","description":"The attacker used evil@mail.example and jane@corp.example on fs01.ad.corp.example; corp.example.evil.example is a fake"`),
+			},
+			gone: []string{"jane@corp.example", "fs01.ad.corp.example"},
+			kept: []string{"evil@mail.example", "corp.example.evil.example"},
+		},
+		"people of an organization that was a target are no attackers": {
+			objects: []string{
+				sdo("identity", 1, `"name":"Corp","identity_class":"organization","contact_information":"soc@corp.example"`),
+				sdo("threat-actor", 2, `"name":"Bear","description":"the attacker has bob@corp.example"`),
+				relationship(3, "targets", id("threat-actor", 2), id("identity", 1)),
+			},
+			gone: []string{"bob@corp.example"},
+			kept: []string{"Bear"},
+		},
+		"what is the attacker's and the victim's is for a person to decide": {
+			objects: []string{
+				indicator(1, "[user-account:account_login = 'svc_both7']", "svc_both7"),
+				indicator(2, "[process:command_line = 'svc_both7']", "uses user=svc_both7"),
+			},
+			gone: []string{"uses user=svc_both7"},
+			kept: []string{"process:command_line = 'svc_both7'"},
+		},
+		"internal addresses of objects go from texts too": {
+			objects: []string{sco("ipv4-addr", 1, `"value":"192.168.1.77"`), note(2, "from 192.168.1.77 to 198.51.100.7 and 192.168.1.7, WIN-4Q2P1MXAB12")},
+			gone:    []string{"192.168.1.77", "WIN-4Q2P"},
+			kept:    []string{"198.51.100.7", "192.168.1.7,"},
+		},
+		"a part of somebody's name stands for the same person": {
+			objects: []string{note(1, "Employee Marguerite Lindqvist called. Later Lindqvist and Marguerite's laptop were seen.")},
+			gone:    []string{"Marguerite", "Lindqvist", "person-name-2"},
+			kept:    []string{"[person-name-1]"},
+		},
 		"an account that malware uses stays": {
 			objects: []string{
 				sco("email-addr", 1, `"value":"c2@mail.example"`), sdo("malware", 2, `"name":"Bot","is_family":false`),

@@ -223,5 +223,8 @@ func TestSubmissionsOfManyShapes(t *testing.T) {
 	for half, s := range scores {
 		t.Logf("%s: %d of %d personal values gone (%.3f), %d of %d threat values kept (%.3f)", [2]string{"tuned", "held out"}[half],
 			s.gone, s.goes, float64(s.gone)/float64(s.goes), s.kept, s.keeps, float64(s.kept)/float64(s.keeps))
+		if least := [2]float64{0.97, 0.89}[half]; float64(s.gone) < least*float64(s.goes) || float64(s.kept) < 0.98*float64(s.keeps) {
+			t.Errorf("less than %.2f gone or less than 0.98 kept", least)
+		}
 	}
 }

@@ -18,6 +18,10 @@ type sides struct {
 	senders    map[string]bool // ids of those who sent one
 	attackers  map[string]bool // ids that a relationship ties to a threat
 	addresses  map[string]string
+	hurt       map[string]bool     // ids of those whom a threat reached, and of those who report it
+	domains    map[string][]string // by id of an identity: the domains that it can be reached at
+	own        map[string]bool     // domains of those who were hurt or report it
+	words      map[string]bool     // the words of threats' names
 }
 
 // takeSides reads the whole submission for what is the attacker's and what is
@@ -27,11 +31,19 @@ func (r *run) takeSides() {
 	s := &r.sides
 	s.threat, s.hosts, s.victims = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	s.recipients, s.senders, s.attackers = map[string]bool{}, map[string]bool{}, map[string]bool{}
-	s.addresses = map[string]string{}
+	s.addresses, s.hurt, s.domains = map[string]string{}, map[string]bool{}, map[string][]string{}
+	s.own, s.words = map[string]bool{}, map[string]bool{}
 	for i := range r.objects {
 		o := &r.objects[i]
 		v := o.Value()
+		if ref := v.Get("created_by_ref"); ref.Exists() {
+			s.hurt[ref.Text()] = true
+		}
 		switch o.Type() {
+		case "sighting":
+			for _, ref := range v.Get("where_sighted_refs").Elements() {
+				s.hurt[ref.Text()] = true
+			}
 		case "indicator":
 			r.learnPattern(v)
 		case "relationship":
@@ -76,6 +88,36 @@ func (r *run) settle() {
 	for domain := range victimDomains {
 		delete(s.hosts, domain)
 	}
+	for id := range s.hurt {
+		for _, domain := range s.domains[id] {
+			if domain != "" && !s.attackers[id] && !r.gate.rules.freeMail[domain] {
+				s.own[domain] = true
+				delete(s.hosts, domain)
+			}
+		}
+	}
+}
+
+// ours reports whether a domain, in lower case, is one of those who were hurt
+// or report it, or lies below one.
+func (s *sides) ours(domain string) bool {
+	for len(s.own) > 0 && domain != "" {
+		if s.own[domain] {
+			return true
+		}
+		_, domain, _ = strings.Cut(domain, ".")
+	}
+	return false
+}
+
+// contradictory reports whether one thing says that a value is the attacker's
+// and another that it is the victim's: then a person has to decide.
+func (r *run) contradictory(sp detect.Span) bool {
+	s := &r.sides
+	if s.threat[sp.Value] {
+		return s.victims[sp.Value]
+	}
+	return sp.Kind == detect.Email && sp.Attacker && s.ours(domainOf(sp.Value))
 }
 
 // mailbox learns an address of the attacker's.
@@ -165,7 +207,10 @@ func (s *sides) learnRelationship(v stix.Value) {
 			s.attackers[v.Get("target_ref").Text()] = true
 		}
 		return
-	case "targets", "impersonates", "compromises", "exploits", "related-to":
+	case "targets", "compromises":
+		s.hurt[v.Get("target_ref").Text()] = true
+		return
+	case "impersonates", "exploits", "related-to":
 		return
 	}
 	source, target := v.Get("source_ref").Text(), v.Get("target_ref").Text()
@@ -184,9 +229,16 @@ func (s *sides) learnRelationship(v stix.Value) {
 }
 
 func (s *sides) learnNames(v stix.Value) {
-	s.threat[strings.ToLower(v.Get("name").Text())] = true
+	learn := func(name string) {
+		name = strings.ToLower(name)
+		s.threat[name] = true
+		for word := range strings.FieldsSeq(name) {
+			s.words[word] = true
+		}
+	}
+	learn(v.Get("name").Text())
 	for _, alias := range v.Get("aliases").Elements() {
-		s.threat[strings.ToLower(alias.Text())] = true
+		learn(alias.Text())
 	}
 	for _, ref := range v.Get("sample_refs").Elements() {
 		s.attackers[ref.Text()] = true
@@ -207,8 +259,17 @@ func (r *run) learnObservable(v stix.Value, id, prefix string) {
 	case kind.Is("email-addr"):
 		s.addresses[id] = strings.ToLower(v.Get("value").Text())
 	case kind.Is("identity"):
-		if address := strings.ToLower(v.Get("contact_information").Text()); strings.Contains(address, "@") {
-			s.addresses[id] = address
+		for one := range strings.FieldsFuncSeq(strings.ToLower(v.Get("contact_information").Text()), func(c rune) bool { return strings.ContainsRune(" \t\r\n,;<>()\"", c) }) {
+			switch {
+			case strings.Contains(one, "@"):
+				one = strings.TrimPrefix(one, "mailto:")
+				if s.addresses[id] == "" {
+					s.addresses[id] = one
+				}
+				s.domains[id] = append(s.domains[id], strings.TrimRight(domainOf(one), "."))
+			case strings.Contains(one, "://"):
+				s.domains[id] = append(s.domains[id], strings.TrimPrefix(hostOf(one), "www."))
+			}
 		}
 	case kind.Is("domain-name"):
 		s.hosts[strings.ToLower(v.Get("value").Text())] = true
@@ -242,6 +303,9 @@ func (r *run) learnHeaders(headers stix.Value) {
 // attackersOwn reports whether a value that a detector found is the attacker's.
 func (r *run) attackersOwn(text string, sp detect.Span) bool {
 	s := &r.sides
+	if r.contradictory(sp) {
+		return false
+	}
 	if s.threat[sp.Value] {
 		return true
 	}
@@ -254,6 +318,9 @@ func (r *run) attackersOwn(text string, sp detect.Span) bool {
 	switch sp.Kind {
 	case detect.Email:
 		local, domain, _ := strings.Cut(sp.Value, "@")
+		if s.ours(domain) {
+			return false
+		}
 		if s.hosts[domain] || len(local) >= 4 && s.threat[local] {
 			return true // the second: an address that bears the threat's name
 		}

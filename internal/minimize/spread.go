@@ -14,7 +14,7 @@ import (
 // away: the recipient's name in the body, the account of a path in a log.
 func (r *run) spread() {
 	const rounds = 4
-	for round, known := 0, 0; round < rounds && known < len(r.victims); round++ {
+	for round, known := 0, 0; round < rounds && (known < len(r.victims) || round == 0 && len(r.sides.own) > 0); round++ {
 		known = len(r.victims)
 		r.spreadOnce()
 	}
@@ -131,6 +131,9 @@ func (r *spreader) mend(i int, v stix.Value, f *field) {
 // occurrences finds the values where they stand as whole words.
 func (r *spreader) occurrences(text string, f *field) []detect.Span {
 	var spans []detect.Span
+	if f.kinds.Has(detect.Host) {
+		spans = r.ownHosts(text)
+	}
 	for i := 0; i < len(text); {
 		j := i
 		for j < len(text) && wordByte(text[j]) {
@@ -158,6 +161,34 @@ func (r *spreader) occurrences(text string, f *field) []detect.Span {
 			}
 		}
 		i = max(j, found)
+	}
+	slices.SortFunc(spans, func(a, b detect.Span) int { return a.Start - b.Start })
+	return slices.CompactFunc(spans, func(a, b detect.Span) bool { return b.Start < a.End })
+}
+
+// ownHosts finds the machines below the domains of those who were hurt or
+// report it: fs01.corp.example. The domain itself and its web site are no secret.
+func (r *spreader) ownHosts(text string) (spans []detect.Span) {
+	for domain := range r.sides.own {
+		for from := 0; ; {
+			n := strings.Index(text[from:], "."+domain)
+			if n < 0 {
+				break
+			}
+			start, end := from+n, from+n+1+len(domain)
+			from = end
+			for start > 0 && end-start < 128 && (wordByte(text[start-1]) && text[start-1] < utf8.RuneSelf || text[start-1] == '-' || text[start-1] == '.') {
+				start--
+			}
+			if end < len(text) && (wordByte(text[end]) || text[end] == '-') || end+1 < len(text) && text[end] == '.' && wordByte(text[end+1]) {
+				continue // the domain of somebody who pretends
+			}
+			host := strings.ToLower(text[start:end])
+			if start > 0 && text[start-1] == '@' || host[0] == '.' || host == "www."+domain || r.sides.threat[host] || r.sides.hosts[host] {
+				continue
+			}
+			spans = append(spans, detect.Span{Start: start, End: end, Kind: detect.Host, Value: host})
+		}
 	}
 	return spans
 }

@@ -312,3 +312,36 @@ func (d *Detector) Personal(account string) bool {
 	}
 	return false
 }
+
+// OnlyName reports whether a word, in lower case, is hardly anything but a
+// part of somebody's name: no word, no place, nothing that the rules know.
+func (d *Detector) OnlyName(word string) bool {
+	s, never := d.classify(word)
+	return !never && !d.noLone[word] && !d.accounts[word] && s&(ordinary|placed) == 0
+}
+
+// FindNamed looks at the short value of a property by the property's name: what
+// x_last_user or AccountName holds is an account, whatever it looks like.
+func (d *Detector) FindNamed(name, text string, want Set) []Span {
+	name = strings.ToLower(name)
+	cue := name[strings.LastIndexAny(name, "_-. ")+1:]
+	c := d.cues[cue]
+	if strings.HasSuffix(cue, "name") && c == 0 {
+		c = d.cues[strings.TrimSuffix(cue, "name")]
+	}
+	if cue == "name" { // contact_name, user_name
+		c = d.cues[name[strings.LastIndexAny(name[:max(0, len(name)-len("_name"))], "_-. ")+1:max(0, len(name)-len("_name"))]]
+	}
+	sc := scanner{d: d, s: text, want: want}
+	account := strings.ToLower(text[strings.LastIndexByte(text, '\\')+1:])
+	switch end := sc.hostEnd(0); {
+	case placeholder(text) || numeric(text):
+	case c&cueHost != 0 && want.Has(Host) && end == len(text) && !strings.Contains(text, ".") && strings.ContainsAny(text, "0123456789-"):
+		return []Span{{End: end, Kind: Host, Value: strings.ToLower(text), Unsure: true}}
+	case c&(cueUser|cuePerson) != 0 && want.Has(Name) && strings.Contains(text, " ") && sc.nameAt(0, false) == len(text):
+		return []Span{{End: len(text), Kind: Name, Value: strings.ToLower(text), Unsure: true}}
+	case c&cueUser != 0 && want.Has(UserName) && !strings.ContainsAny(text, " /:@<>=") && !d.accounts[account] && (login(account) || d.Personal(account)):
+		return []Span{{End: len(text), Kind: UserName, Value: account, Unsure: true}}
+	}
+	return nil
+}

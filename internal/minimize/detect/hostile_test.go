@@ -12,7 +12,7 @@ func hostile() map[string]string {
 		"names": "Jane ", "initials": "Jane A B C D ", "small names": "jane olsen ", "numbers": "0 0 0 ", "card starts": "4111 1111 1111 111 ",
 		"ibans": "DE89 ", "entities": "&#", "percents": "%41", "escapes": `\x41`, "units": "Apt. 1 ", "documents": "passport number is ",
 		"streets": "1 Rue De La ", "at signs": "a@", "keys": "-----BEGIN ", "base64": "YWJj", "dots": "a.b", "citations": "(Citation: ", "colons": "name: ",
-		"zero width": "\u200b", "marks": "é", "degrees": "40.71277 ",
+		"zero width": "\u200b", "marks": "é", "degrees": "40.71277 ", "shares": `\\\\a\\`, "internal hosts": "a.local", "machines": "WIN-", "accounts": `A\\b `, "private": "10.1.1.",
 	}
 }
 

@@ -285,6 +285,9 @@ func (sc *scanner) follow(c cue, i, j int) int {
 	if c&cueFrom != 0 && sc.mail > 0 && i-sc.mail < 80 || c&cueFrom != 0 && sc.at(j) == ':' {
 		sc.attacker = j
 	}
+	if c&cueFrom != 0 && sc.victim > sc.attacker && sc.attacker > 0 && i-sc.attacker < 120 && sc.wrote(sc.attacker, sc.victim) {
+		sc.attacker = j // the attacker wrote to jane@corp.example from …
+	}
 	for _, try := range [...]struct {
 		on   cue
 		kind Kind
@@ -322,6 +325,16 @@ func (sc *scanner) follow(c cue, i, j int) int {
 		}
 	}
 	return j
+}
+
+// wrote reports whether s[i:j] says that a message was sent.
+func (sc *scanner) wrote(i, j int) bool {
+	for _, w := range [...]string{" wrote", " sent", " mailed", " emailed", " e-mailed", " phished"} {
+		if strings.Contains(sc.s[i:j], w) {
+			return true
+		}
+	}
+	return false
 }
 
 // add records a value and returns its end.
