@@ -158,6 +158,8 @@ type gated struct {
 	rejected []validate.Rejection
 	before   map[string]stix.Value // by id and version
 	rules    string
+	valid    validate.Bundle // what went in
+	out      minimize.Bundle
 }
 
 // Limits of what one run of the program shares at once: it holds all of it.
@@ -176,21 +178,38 @@ func pass(g *minimize.Gate, raw [][]byte) (gated, error) {
 	if err != nil {
 		return gated{}, fmt.Errorf("validate: %w", err)
 	}
-	out := g.Apply(valid)
-	r := gated{objects: out.Objects(), findings: out.Findings(), reviews: out.Reviews(), rejected: out.Rejected(), rules: out.Rules(), before: map[string]stix.Value{}}
-	if len(r.findings) > 0 {
-		changed := map[string]bool{}
-		for _, f := range r.findings {
-			changed[f.Object] = true
-		}
-		for _, o := range valid.Objects() {
-			if changed[o.ID()] {
-				r.before[o.ID()+" "+o.Version()] = o.Value()
-				r.before[o.ID()] = o.Value()
-			}
+	r := gated{valid: valid}
+	r.take(g.Apply(valid))
+	return r, nil
+}
+
+// take keeps what came out of the gate, and the originals of what was found
+// something in.
+func (g *gated) take(out minimize.Bundle) {
+	g.out, g.objects, g.findings, g.reviews = out, out.Objects(), out.Findings(), out.Reviews()
+	g.rejected, g.rules, g.before = out.Rejected(), out.Rules(), map[string]stix.Value{}
+	if len(g.findings) == 0 {
+		return
+	}
+	changed := map[string]bool{}
+	for _, f := range g.findings {
+		changed[f.Object] = true
+	}
+	for _, o := range g.valid.Objects() {
+		if changed[o.ID()] {
+			g.before[o.ID()+" "+o.Version()] = o.Value()
+			g.before[o.ID()] = o.Value()
 		}
 	}
-	return r, nil
+}
+
+// anonymize takes out what tells who submits.
+func (g *gated) anonymize(gate *minimize.Gate, self string) {
+	if self == "" {
+		g.take(gate.Anonymize(g.out))
+		return
+	}
+	g.take(gate.Anonymize(g.out, self))
 }
 
 // original returns an object as it was before the gate; absent when the gate

@@ -86,6 +86,15 @@ func (a *app) preview(r *shared, out *gated) {
 	}
 	a.showDropped(out)
 
+	if r.Anonymous {
+		a.say("\n%s", a.out(bold, "Anonymous: what leaves does not say that it is yours."))
+		a.say("  It cannot be hidden from the hub whose token submits it, nor when. What a text tells between")
+		a.say("  the lines, of your sector or of an incident that others know, stays: read it once more.")
+		if n := outside(r.Findings); n > 0 {
+			a.say("  %s %s objects that are not in the submission; when those are yours, they give you away", a.out(yellow, "!"), count(n, "reference")+" to")
+		}
+	}
+
 	a.say("\n%s", a.out(bold, "Who sees it, in "+r.Community+"/"+r.Collection+":"))
 	for _, s := range r.Audience {
 		if s.TLP == "" {
@@ -95,6 +104,16 @@ func (a *app) preview(r *shared, out *gated) {
 		a.say("  %s as %s: %s", count(s.Objects, "object"), s.TLP, a.organizations(s.Organizations))
 	}
 	a.say("")
+}
+
+// outside counts references of an anonymous submission to what is not in it.
+func outside(findings []minimize.Finding) (n int) {
+	for _, f := range findings {
+		if f.Rule == "anonymous-reference" {
+			n++
+		}
+	}
+	return n
 }
 
 // organizations names an audience: all of a small one, the number of a large

@@ -35,6 +35,7 @@ type submitFlags struct {
 	rules     string
 	dryRun    bool
 	yes       bool
+	anonymous bool
 }
 
 // A target is where objects go.
@@ -62,6 +63,11 @@ was shared, how it was minimized, with whom and under which conditions.
 Reports, messages and tables (.txt, .md, .eml, .csv) may be given as well: indicators
 are read out of them, and shared as STIX with a report when you say yes.
 
+With --anonymous what leaves does not say who submitted it: objects get new ids and no
+creator, times are cut to the hour, your identity, your own markings, tracking numbers
+and custom properties go. The hub still knows whose token it was. A later version or a
+revocation, submitted with --anonymous from the same configuration, belongs to it.
+
 Nothing leaves before you say yes. What is submitted twice is stored once. Objects
 marked TLP:RED are seen by those only that --to names.
 
@@ -70,6 +76,7 @@ Exit code 0: everything is shared. 1: something was refused, or you said no.`,
   tocsin submit incident.json
   tocsin submit report.md phish.eml
   tocsin submit red.json --to example-cert
+  tocsin submit incident.json --anonymous --dry-run
   tocsin submit feed/*.json.gz --yes --json`,
 		GroupID: groupShare,
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -90,6 +97,7 @@ Exit code 0: everything is shared. 1: something was refused, or you said no.`,
 	f.StringVar(&o.configDir, "config-dir", "", "folder of your configuration, with the privacy gate's secret")
 	f.StringVar(&o.rules, "rules", "", "rule file of the privacy gate here; the hub's own applies as well")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would leave and who would see it, and share nothing")
+	f.BoolVar(&o.anonymous, "anonymous", false, "take out of the objects what tells who submitted them; the hub still knows")
 	f.BoolVar(&o.yes, "yes", false, "share without asking")
 	return c
 }
@@ -97,6 +105,7 @@ Exit code 0: everything is shared. 1: something was refused, or you said no.`,
 // A shared is the outcome of the command, as programs read it.
 type shared struct {
 	DryRun      bool                `json:"dry_run,omitempty"`
+	Anonymous   bool                `json:"anonymous,omitempty"`
 	Community   string              `json:"community"`
 	Collection  string              `json:"collection"`
 	Objects     int                 `json:"objects"` // that leave, or would
@@ -146,12 +155,15 @@ func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) er
 	if err != nil {
 		return err
 	}
+	if o.anonymous {
+		out.anonymize(g, who.Organization.Identity)
+	}
 	seen, err := audiences(ctx, h, o.target, who, out.objects)
 	if err != nil {
 		return err
 	}
 	r := shared{
-		DryRun: o.dryRun, Community: o.community, Collection: o.collection, Objects: len(out.objects), Types: map[string]int{},
+		DryRun: o.dryRun, Anonymous: o.anonymous, Community: o.community, Collection: o.collection, Objects: len(out.objects), Types: map[string]int{},
 		Invalid: append(notNil(in.broken), rejections(out.rejected)...), Findings: notNil(out.findings), Review: notNil(out.reviews), Rules: out.rules, Audience: seen,
 		Pending: []hubclient.Pending{}, Failures: []hubclient.Failure{}, Submissions: []submission{},
 	}
@@ -170,8 +182,10 @@ func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) er
 	if err := a.confirm(fmt.Sprintf("Share %s?", count(len(out.objects), "object")), o.yes); err != nil {
 		return err
 	}
-	if err := a.keepChanged(o.configDir, out.objects); err != nil {
-		return err
+	if !o.anonymous { // the list would tie what is shared in one's own name later to what was not
+		if err := a.keepChanged(o.configDir, out.objects); err != nil {
+			return err
+		}
 	}
 	return a.share(ctx, h, o, out.objects, &r)
 }

@@ -82,10 +82,14 @@ type ruleFile struct {
 		Why   string   `yaml:"why"`
 		On    []scalar `yaml:"on"`
 	} `yaml:"fields"`
-	FoldCase    []scalar     `yaml:"fold_case"`
-	VictimPaths []string     `yaml:"victim_paths"`
-	FreeMail    []string     `yaml:"free_mail"`
-	Words       detect.Words `yaml:"words"`
+	FoldCase    []scalar `yaml:"fold_case"`
+	VictimPaths []string `yaml:"victim_paths"`
+	FreeMail    []string `yaml:"free_mail"`
+	Public      struct {
+		Creators []string `yaml:"creators"`
+		Sources  []string `yaml:"sources"`
+	} `yaml:"public"`
+	Words detect.Words `yaml:"words"`
 }
 
 // A field says how the values of some properties are treated.
@@ -122,15 +126,16 @@ func (n *node) child(name string) *node {
 
 // rules are a rule file, ready for use.
 type rules struct {
-	hash     string
-	kinds    [32]struct{ action, why string }
-	text     *field // for what is not listed
-	strict   bool   // free text waits for a person
-	types    map[string]*node
-	common   *node // for types that are not named
-	victims  []string
-	freeMail map[string]bool
-	detector *detect.Detector
+	hash                  string
+	kinds                 [32]struct{ action, why string }
+	text                  *field // for what is not listed
+	strict                bool   // free text waits for a person
+	types                 map[string]*node
+	common                *node // for types that are not named
+	victims               []string
+	freeMail              map[string]bool
+	public, publicSources map[string]bool // creators and catalogs that are everybody's
+	detector              *detect.Detector
 }
 
 // parseRules reads a rule file. Its errors name the line.
@@ -158,6 +163,13 @@ func parseRules(text []byte) (*rules, error) {
 		r.strict = true
 	default:
 		return nil, fmt.Errorf("rules: line %d: a path is automatic or strict", f.Path.line)
+	}
+	r.public, r.publicSources = map[string]bool{}, map[string]bool{}
+	for _, id := range f.Public.Creators {
+		r.public[id] = true
+	}
+	for _, name := range f.Public.Sources {
+		r.publicSources[name] = true
 	}
 	for _, domain := range f.FreeMail {
 		r.freeMail[domain] = true

@@ -26,9 +26,8 @@ var (
 
 // A filler makes the values of one submission.
 type filler struct {
-	r       *rand.Rand
-	made    map[string]string
-	persons map[string]int
+	r    *rand.Rand
+	made map[string]string
 }
 
 func (f *filler) pick(list ...string) string { return list[f.r.IntN(len(list))] }

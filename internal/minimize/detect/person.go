@@ -238,7 +238,7 @@ func (sc *scanner) corner(i int) bool {
 	}
 	street := false
 	k := i + len(and)
-	for words := 0; words < 4; words++ {
+	for words := range 4 {
 		end := k
 		for end < len(sc.s) && end-k < 40 && (isWord(sc.s[end]) || sc.s[end] == '.') {
 			end++
