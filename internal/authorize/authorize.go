@@ -139,10 +139,6 @@ func (p *Policy) Identities(creators map[string]string) {
 	p.creators = creators
 }
 
-// clockSkew is how far ahead of the hub's clock a version may be before it has
-// to wait.
-const clockSkew = time.Hour
-
 // Admit decides what of a submission may be recorded. Who may not read the
 // community learns nothing of it; who may read but not write is told so.
 func (p *Policy) Admit(who tocsin.Member, to Target, b minimize.Bundle, now time.Time) (Admitted, error) {
@@ -171,7 +167,7 @@ func (p *Policy) Admit(who tocsin.Member, to Target, b minimize.Bundle, now time
 			Revoked: o.Value().Get("revoked").True(), About: o.Value().Get("sighting_of_ref").Text(),
 			Original: o.Original(), Value: o.Value(), Label: a.label(o.Value(), labels),
 		}
-		if due := o.Modified().Add(-clockSkew); due.After(now) {
+		if due := o.Modified().Add(-stix.MostSkew); due.After(now) {
 			a.held = append(a.held, Held{object, due})
 			continue
 		}
