@@ -243,9 +243,10 @@ func TestValuesComeAndGo(t *testing.T) {
 func TestACleanLineAllocatesNothing(t *testing.T) {
 	s := thousands(t, 1000)
 	lines := sampleLines(1000)
+	var r reader // of its own: under the race detector a sync.Pool loses some on purpose
 	if n := testing.AllocsPerRun(10, func() {
 		for _, line := range lines {
-			if hits := s.Append(nil, line); len(hits) > 0 {
+			if hits := r.search(s, nil, line, false); len(hits) > 0 {
 				t.Fatalf("%s has hits %v", line, hits)
 			}
 		}

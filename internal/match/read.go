@@ -27,6 +27,12 @@ const pieceBytes = 16 << 10
 
 func (s *Set) search(hits []Hit, text []byte, parts bool) []Hit {
 	r, _ := s.readers.Get().(*reader)
+	defer s.readers.Put(r)
+	return r.search(s, hits, text, parts)
+}
+
+// search is [Set.search] with the memory of this reader.
+func (r *reader) search(s *Set, hits []Hit, text []byte, parts bool) []Hit {
 	r.set, r.hits, r.parts, r.base = s, hits, parts, 0
 	for len(text) > 0 {
 		n := len(text)
@@ -51,7 +57,6 @@ func (s *Set) search(hits []Hit, text []byte, parts bool) []Hit {
 	if cap(r.blocks) > 1<<14 { // a line of a megabyte is no reason to keep that
 		r.blocks = nil
 	}
-	s.readers.Put(r)
 	return hits
 }
 
