@@ -34,8 +34,9 @@ type Service struct {
 // every is how often the service looks.
 const every = 15 * time.Second
 
-// atOnce is how many holds it takes up at a time.
-const atOnce = 100
+// atOnce is how many holds it takes up at a time, each with its content: at
+// most 10 MiB, as the largest submission has.
+const atOnce = 4
 
 // Run releases what has become due until the context ends. Several hubs on one
 // database may do so at once: what is submitted twice is stored once.
@@ -55,7 +56,9 @@ func (s *Service) Run(ctx context.Context, log *slog.Logger) {
 }
 
 // Release takes up what has become due by a time, and returns how many holds
-// have ended. What the hub has no room for now stays for the next time.
+// have ended. What the hub has no room for now stays for the next time, and all
+// that came due later with it; what can never be stored ends, so that nothing
+// waits behind it for ever.
 func (s *Service) Release(ctx context.Context, now time.Time) (int, error) {
 	ended := 0
 	for {
@@ -109,5 +112,8 @@ func (s *Service) settle(ctx context.Context, h store.Hold, now time.Time) (stor
 	case len(made.Failures) == 1:
 		return store.Settlement{Err: made.Failures[0].Err}, nil
 	}
-	return store.Settlement{}, errors.New("release: neither stored nor refused")
+	// Nothing of it was left, or the clock went back and it waits anew.
+	return store.Settlement{Err: &tocsin.Error{
+		Kind: tocsin.Conflict, Message: "the version was neither stored nor refused when its time came", Hint: "share it again",
+	}}, nil
 }

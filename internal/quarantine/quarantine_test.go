@@ -1,6 +1,7 @@
 package quarantine_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"tocsin/internal/prove"
 	"tocsin/internal/quarantine"
 	"tocsin/internal/store"
+	"tocsin/internal/submit"
 )
 
 // A hub is a hub whose indicator 1 lies in the future, as shared by the writer.
@@ -112,6 +114,23 @@ func TestWhatARevokedTokenLeftIsNotReleased(t *testing.T) {
 	h.release(t, time.Now().Add(2*time.Hour), 1)
 	if made := h.now(t); len(made.Failures) != 1 || made.Failures[0].Err.Kind != tocsin.Unauthenticated {
 		t.Errorf("after its token was revoked = %+v, want a failure", made)
+	}
+}
+
+// A nobody is a submitter that stores nothing and refuses nothing.
+type nobody struct{}
+
+func (nobody) Submit(context.Context, tocsin.Member, authorize.Target, []byte) (submit.Outcome, error) {
+	return submit.Outcome{}, nil
+}
+
+func TestWhatCanNeverBeStoredHoldsUpNothing(t *testing.T) {
+	h := begin(t, 2*time.Hour)
+	h.Submitter = nobody{}
+	h.release(t, time.Now().Add(2*time.Hour), 1)
+	h.release(t, time.Now().Add(2*time.Hour), 0)
+	if made := h.now(t); len(made.Pending) != 0 || len(made.Failures) != 1 || made.Failures[0].Err.Kind != tocsin.Conflict {
+		t.Errorf("what was neither stored nor refused = %+v, want a failure", made)
 	}
 }
 
