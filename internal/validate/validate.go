@@ -95,9 +95,10 @@ func Parse(text []byte, options Options) (Bundle, error) {
 		}
 	}
 	objects := root.Get("objects")
-	typed := root.Get("type").Exists() && !root.Get("type").Is("bundle") // and so an object, whatever is in it
-	if objects.Kind() != stix.Array || typed {
-		if root.Get("id").Exists() && !root.Get("type").Is("bundle") {
+	bundle := root.Get("type").Is("bundle")
+	// What has another type is an object, whatever is in it.
+	if objects.Kind() != stix.Array || root.Get("type").Exists() && !bundle {
+		if root.Get("id").Exists() && !bundle {
 			var b Bundle
 			b.add(root, "")
 			return b.orError()
