@@ -92,7 +92,8 @@ func iep(permitted string) Action {
 // policies are the actions that marking-definitions of the same input allow.
 type policies map[string]Action
 
-// note takes in a marking-definition with an IEP policy or a PAP statement.
+// note takes in a marking-definition with an IEP policy, a PAP statement, or a
+// statement that is text only. Any other stays unknown.
 func (p policies) note(v stix.Value) {
 	id := v.Get("id").Text()
 	if ext := v.Get("extensions").Get(iepExtension); ext.Exists() {
@@ -108,7 +109,7 @@ func (p policies) note(v stix.Value) {
 	}
 }
 
-// FromSTIX reads a STIX indicator. It reports false for any other object.
+// fromSTIX reads a STIX indicator. It reports false for any other object.
 func fromSTIX(v stix.Value, p policies) (Indicator, bool) {
 	kind, _, ok := stix.SplitID(v.Get("id").Text())
 	if !ok || kind != "indicator" || !v.Get("type").Is("indicator") {
@@ -133,7 +134,7 @@ func fromSTIX(v stix.Value, p policies) (Indicator, bool) {
 }
 
 // mark notes what the markings allow: the most restrictive of them counts, and
-// a policy that is not known allows nothing beyond looking at it.
+// a marking that is not known allows to keep the indicator and no more.
 func (in *Indicator) mark(v stix.Value, p policies) {
 	for _, l := range v.Get("labels").Elements() {
 		if a, ok := pap(l.Text()); ok {
