@@ -59,6 +59,9 @@ func (sc *scanner) house(i int) int {
 // kindOfStreet reports whether a word says that a name is a street's: by
 // itself, or by how it ends in the languages that write it in one word.
 func (sc *scanner) kindOfStreet(word string) bool {
+	if word == "" || isDigit(word[0]) {
+		return false
+	}
 	low := strings.ToLower(word)
 	if sc.d.streets[low] {
 		return true
@@ -97,13 +100,13 @@ func (sc *scanner) street(i, j int) int {
 		r, _ := utf8.DecodeRuneInString(word)
 		kind := sc.kindOfStreet(word)
 		begins := kind && (sc.lower || words == 0 && startsStreet(word))
-		joins := words > 0 && (particle(word) || found > 0 && joint(word))
+		joins := words > 0 && !isDigit(word[0]) && (particle(word) || found > 0 && joint(word))
 		if !unicode.IsUpper(r) && !isDigit(word[0]) && !begins && !joins {
 			break
 		}
 		if words++; kind && (words > 1 && (sc.at(e) != ' ' || !sc.prefixed(word)) || len(word) > 5 || sc.prefixed(word) && isUpper(sc.at(e+1))) {
 			found = e
-		} else if (found > 0 || words > 1) && (sc.prefixed(sc.s[j+1:j+1+len(sc.first(j+1))]) || found > 0 && isDigit(word[0]) && len(word) <= 4) {
+		} else if (found > 0 || words > 1) && (!isDigit(sc.s[j+1]) && sc.prefixed(sc.first(j+1)) || found > 0 && isDigit(word[0]) && len(word) <= 4) {
 			found = e
 		}
 		if sc.at(e) == '.' && sc.at(e+1) == ' ' && kind {
@@ -176,6 +179,9 @@ func startsStreet(w string) bool {
 
 // prefixed reports whether a word for a street stands before its name.
 func (sc *scanner) prefixed(word string) bool {
+	if len(word) < 2 || isDigit(word[0]) {
+		return false
+	}
 	switch strings.ToLower(word) {
 	case "rue", "via", "viale", "piazza", "calle", "avenida", "rua", "plaza", "camino", "ulica", "ul", "travessa", "praça", "largo", "strada", "corso", "carrer", "chemin", "place":
 		return true
