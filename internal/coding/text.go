@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -17,7 +18,10 @@ const smallest = 1024
 // A Compressor compresses. It keeps the memory that this takes, a few MiB, for
 // the next time. The zero value is ready; it is safe for concurrent use and
 // must not be copied.
-type Compressor struct{ gzip, zstd sync.Pool }
+type Compressor struct {
+	gzip, zstd sync.Pool
+	copies     copies
+}
 
 // A Text is the content of an answer, in the codings that somebody asked for.
 // It is safe for concurrent use.
@@ -32,6 +36,8 @@ type form struct {
 	once  sync.Once
 	bytes []byte // nil when this coding makes it no smaller
 	tag   string
+	asked atomic.Int32 // for a copy, while there is none
+	copy  atomic.Pointer[copied]
 }
 
 // Text returns a text, which is not copied and must not change any more. grown,

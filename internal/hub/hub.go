@@ -103,6 +103,7 @@ func (h *hub) serve(ctx context.Context, o Options, listener net.Listener, confi
 		BaseContext:       func(net.Listener) context.Context { return background },
 		ConnContext:       receive.ConnContext,
 	}
+	listener = receive.Whole(listener)
 	ended := make(chan error, 1)
 	running.Go(func() {
 		if config != nil {

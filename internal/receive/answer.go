@@ -49,6 +49,10 @@ func Answer(w http.ResponseWriter, status int, mediaType string, text *coding.Te
 	header["Content-Type"] = []string{mediaType}
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
+	if of, ok := w.(*response); ok {
+		of.send(text, body, as)
+		return nil
+	}
 	_, _ = w.Write(body) // a client that is gone by now needs none
 	return nil
 }
