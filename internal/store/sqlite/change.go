@@ -62,8 +62,11 @@ func (b *batch) bury(collection int64, id string, seq int64) (ref receipt.Object
 	const bury = "INSERT INTO objects (seq, collection, label, idhash, flags, added, modified, nanoseconds, type, id, version)" +
 		" SELECT ?, collection, label, idhash, flags | ?, ?, modified, nanoseconds, type, id, version FROM objects WHERE seq = ?"
 	// All versions change when one goes, its own position included.
-	const versions = "SELECT seq FROM objects WHERE idhash = ? AND collection = ? AND id = ?"
-	for r := range b.c.rows(&err, versions, store.IDHash(id), collection, id) {
+	positions, err := b.s.ids.findOwn(b.c, store.IDHash(id))
+	if err != nil {
+		return receipt.ObjectRef{}, false, err
+	}
+	for r := range b.c.rows(&err, findID, positions, collection, id, 0) {
 		b.rewritten = append(b.rewritten, place{collection, r.ColumnInt64(0)})
 	}
 	if err != nil {
@@ -73,6 +76,7 @@ func (b *batch) bury(collection int64, id string, seq int64) (ref receipt.Object
 	if err := b.c.run(bury, grave, store.FlagTombstone, added, seq); err != nil {
 		return receipt.ObjectRef{}, false, err
 	}
+	b.index(grave, store.IDHash(id))
 	return ref, true, b.c.run("DELETE FROM objects WHERE seq = ?", seq)
 }
 

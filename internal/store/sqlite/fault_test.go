@@ -97,7 +97,7 @@ func newFaultyDisk(t *testing.T) (*faultyDisk, Options) {
 	d := &faultyDisk{VFSFilename: vfs.Find("os").(vfs.VFSFilename)}
 	vfs.Register(t.Name(), d)
 	t.Cleanup(func() { vfs.Unregister(t.Name()) })
-	return d, Options{vfs: t.Name()}
+	return d, Options{vfs: t.Name(), recent: 2, step: 1}
 }
 
 // TestFailedSyncIsNeverAcknowledged lets the first, second, third … sync fail

@@ -43,7 +43,7 @@ func TestWriteUntilKilled(t *testing.T) {
 	if *killDir == "" {
 		t.Skip("only of use to TestNothingAcknowledgedIsLostWhenKilled")
 	}
-	s := openStore(t, *killDir, loadSigner(t, *killDir), Options{})
+	s := openStore(t, *killDir, loadSigner(t, *killDir), Options{recent: 8, step: 1})
 	var out sync.Mutex
 	var all sync.WaitGroup
 	for w := range 4 {

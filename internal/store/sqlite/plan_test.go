@@ -14,7 +14,6 @@ func TestPagesAreFoundByIndexes(t *testing.T) {
 	s := openStore(t, t.TempDir(), newSigner(t), Options{})
 	for name, tt := range map[string]struct{ sql, want string }{
 		"all":  {findAll, "USING INDEX objects_collection (collection=? AND rowid>?)"},
-		"id":   {findID, "USING INDEX objects_id (idhash=? AND rowid>?)"},
 		"type": {findType, "USING COVERING INDEX objects_type (collection=? AND type=? AND rowid>?)"},
 		"run":  {fetchRun, "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},
 		"row":  {fetchRow, "USING INTEGER PRIMARY KEY (rowid=?)"},

@@ -28,10 +28,13 @@ const (
 	findAll  = "SELECT " + columns + " FROM objects INDEXED BY objects_collection WHERE collection = ? AND seq > ? ORDER BY seq LIMIT ?"
 	findRun  = "SELECT count(*), max(seq) FROM (SELECT seq FROM objects INDEXED BY objects_collection WHERE collection = ? AND seq > ? ORDER BY seq LIMIT ?)"
 	fetchRun = "SELECT " + columns + " FROM objects WHERE seq > ? AND seq <= ? ORDER BY seq"
-	findID   = "SELECT seq FROM objects INDEXED BY objects_id WHERE idhash = ? AND collection = ? AND id = ? AND seq > ?"
+	findID   = "SELECT seq FROM objects WHERE seq IN " + thesePositions + " AND collection = ? AND id = ? AND seq > ?"
 	findType = "SELECT seq FROM objects INDEXED BY objects_type WHERE collection = ? AND type = ? AND seq > ? ORDER BY seq LIMIT ?"
 	fetchRow = "SELECT " + columns + " FROM objects WHERE seq = ?"
 )
+
+// thesePositions are what [lookup.find] returned.
+const thesePositions = "(SELECT value FROM json_each(?))"
 
 // Scan returns objects of a collection in order, tombstones included. It stops
 // before it has looked at all that it may when the content would fill more than
@@ -103,8 +106,13 @@ func (s *Store) scanAll(c *conn, collection int64, q store.Scan, out *store.Scan
 // that of the ids.
 func (s *Store) scanIDs(c *conn, collection int64, q store.Scan, out *store.Scanned) (err error) {
 	var seqs []int64
+	index := s.ids.lookup()
 	for _, id := range q.IDs {
-		for r := range c.rows(&err, findID, store.IDHash(id), collection, id, q.After) {
+		positions, err := index.find(c, id)
+		if err != nil {
+			return err
+		}
+		for r := range c.rows(&err, findID, positions, collection, id, q.After) {
 			seqs = append(seqs, r.ColumnInt64(0))
 		}
 		if err != nil {
@@ -200,9 +208,12 @@ func (s *Store) Versions(ctx context.Context, collection, id string) ([]view.Sea
 	if !ok {
 		return nil, nil
 	}
-	const sql = "SELECT " + columns + " FROM objects WHERE idhash = ? AND collection = ? AND id = ? AND flags & ? = 0" +
+	const sql = "SELECT " + columns + " FROM objects WHERE seq IN " + thesePositions + " AND collection = ? AND id = ? AND flags & ? = 0" +
 		" ORDER BY coalesce(modified, added / 1000000), CASE WHEN modified IS NULL THEN added % 1000000 * 1000 ELSE nanoseconds END, seq"
-	return s.sealed(ctx, sql, store.IDHash(id), known.number, id, store.FlagTombstone)
+	return s.sealed(ctx, func(c *conn) (string, []any, error) {
+		positions, err := s.ids.lookup().find(c, id)
+		return sql, []any{positions, known.number, id, store.FlagTombstone}, err
+	})
 }
 
 // Sightings returns the sightings of an object in a community, in order: the
@@ -210,14 +221,21 @@ func (s *Store) Versions(ctx context.Context, collection, id string) ([]view.Sea
 func (s *Store) Sightings(ctx context.Context, community, id string) ([]view.Sealed, error) {
 	const sql = "SELECT " + columns + " FROM objects JOIN labels USING (label)" +
 		" WHERE about = ? AND doc ->> 'community' = ? ORDER BY seq DESC LIMIT ?"
-	newest, err := s.sealed(ctx, sql, id, community, store.MaxSightings)
+	newest, err := s.sealed(ctx, func(*conn) (string, []any, error) {
+		return sql, []any{id, community, store.MaxSightings}, nil
+	})
 	slices.Reverse(newest)
 	return newest, err
 }
 
-func (s *Store) sealed(ctx context.Context, sql string, args ...any) (out []view.Sealed, err error) {
+// sealed returns the rows of a query.
+func (s *Store) sealed(ctx context.Context, query func(*conn) (sql string, args []any, err error)) (out []view.Sealed, err error) {
 	size := 0
 	err = s.readers.read(ctx, func(c *conn) (err error) {
+		sql, args, err := query(c)
+		if err != nil {
+			return err
+		}
 		for r := range c.rows(&err, sql, args...) {
 			sealed, err := s.seal(c, r, false)
 			if err != nil {

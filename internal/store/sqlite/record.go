@@ -65,8 +65,12 @@ func (r *recording) intern(b *batch) (err error) {
 // narrow gives a sighting no wider an audience than what it is a sighting of has.
 func (b *batch) narrow(o *store.Incoming) error {
 	var number int64
-	var err error
-	for r := range b.c.rows(&err, "SELECT label FROM objects WHERE idhash = ? AND id = ? ORDER BY seq DESC LIMIT 1", store.IDHash(o.About), o.About) {
+	positions, err := b.s.ids.findOwn(b.c, store.IDHash(o.About))
+	if err != nil || positions == nowhere {
+		return err
+	}
+	const sql = "SELECT label FROM objects WHERE seq IN " + thesePositions + " AND id = ? ORDER BY seq DESC LIMIT 1"
+	for r := range b.c.rows(&err, sql, positions, o.About) {
 		number = r.ColumnInt64(0)
 	}
 	if err != nil || number == 0 {
@@ -94,8 +98,12 @@ func (r *recording) do(b *batch) (err error) {
 // included, in the one order.
 func (r *recording) Siblings(o *store.Incoming) (out []store.Sibling, err error) {
 	const sql = "SELECT seq, flags, added, modified, nanoseconds, version, sha256, length(raw), label FROM objects" +
-		" WHERE idhash = ? AND collection = ? AND id = ? ORDER BY seq"
-	for row := range r.batch.c.rows(&err, sql, o.IDHash, r.collection, o.ID) {
+		" WHERE seq IN " + thesePositions + " AND collection = ? AND id = ? ORDER BY seq"
+	positions, err := r.batch.s.ids.findOwn(r.batch.c, o.IDHash)
+	if err != nil || positions == nowhere { // as of nearly every new object
+		return nil, err
+	}
+	for row := range r.batch.c.rows(&err, sql, positions, r.collection, o.ID) {
 		label, err := r.batch.s.labelOf(r.batch.c, row.ColumnInt64(8))
 		if err != nil {
 			return nil, err
@@ -139,6 +147,7 @@ func (r *recording) Insert(o *store.Incoming, siblings []store.Sibling) (seq, ad
 	if err != nil {
 		return 0, 0, err
 	}
+	b.index(seq, o.IDHash)
 	for _, s := range siblings {
 		b.rewritten = append(b.rewritten, place{r.collection, s.Seq})
 		if s.Flags&(store.FlagSiblings|store.FlagTombstone) == 0 {

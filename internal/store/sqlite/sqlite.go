@@ -46,7 +46,9 @@ type Options struct {
 	// covers another.
 	Covers func(stored, wanted *authorize.Label) bool
 
-	vfs string // a file system that can be told to fail, in tests
+	recent int    // ids in memory before they go to disk; 65,536, fewer in tests
+	step   int    // blocks of the index of ids that are written between two transactions; 256, fewer in tests
+	vfs    string // a file system that can be told to fail, in tests
 }
 
 func (o Options) withDefaults() Options {
@@ -59,6 +61,8 @@ func (o Options) withDefaults() Options {
 	set(&o.Batch, 10_000)
 	set(&o.Queue, 1024)
 	set(&o.CacheKB, 16<<10)
+	set(&o.recent, 1<<16)
+	set(&o.step, 256)
 	if o.Covers == nil {
 		o.Covers = func(stored, wanted *authorize.Label) bool { return stored.Key() == wanted.Key() }
 	}
@@ -83,6 +87,7 @@ type Store struct {
 	lock    *conn
 	writer  *writer
 	readers *pool
+	ids     ids
 
 	jobs    chan *job
 	quit    chan struct{} // closed to end the writer
@@ -146,6 +151,7 @@ func Open(ctx context.Context, dir string, signer *ledger.Signer, o Options) (_ 
 		}
 	}()
 	s.writer = &writer{s: s, c: c, labels: map[string]int64{}}
+	s.writer.ids = idKeeper{ids: &s.ids, c: c, most: o.recent, blocks: o.step}
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("%s: %w", dbFile, err)
 	}
@@ -246,6 +252,12 @@ func (s *Store) load() (err error) {
 			return err
 		}
 		s.collections[name] = collection{number, head}
+	}
+	if err := s.writer.ids.load(); err != nil {
+		return fmt.Errorf("index of ids: %w", err)
+	}
+	if err := s.writer.ids.fill(s.writer.checkpoint); err != nil {
+		return fmt.Errorf("index of ids: %w", err)
 	}
 	return s.loadLedger()
 }

@@ -104,6 +104,9 @@ func TestVerifyFindsWhatWasChanged(t *testing.T) {
 		"an object's content":     {"UPDATE objects SET raw = x'7b7d' WHERE seq = 7", "object 7: its content"},
 		"content and its hash":    {"UPDATE objects SET raw = x'7b7d', sha256 = x'44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a' WHERE seq = 7", "object 7 is not the one that was shared"},
 		"an object's id":          {"UPDATE objects SET id = 'indicator--0' WHERE seq = 7", "object 7: its id"},
+		"the index of ids":        {"UPDATE ids SET block = zeroblob(length(block))", "index of ids"},
+		"a run of ids removed":    {"DELETE FROM idruns WHERE first = 1", "object 1: the index of ids passes over it"},
+		"a block of ids removed":  {"DELETE FROM ids", "object 1: the index of ids does not find it"},
 		"date_added":              {"UPDATE objects SET added = 0 WHERE seq = 7", "object 7: its date_added"},
 		"a statement":             {"UPDATE records SET statement = replace(statement, 'bank', 'tank') WHERE leaf = 3", "record 3: its entry"},
 		"a salt":                  {"UPDATE records SET salt = zeroblob(32) WHERE leaf = 3", "record 3: its entry"},
@@ -113,7 +116,7 @@ func TestVerifyFindsWhatWasChanged(t *testing.T) {
 		"the checkpoint":          {"UPDATE checkpoint SET signed = replace(signed, char(10) || '24' || char(10), char(10) || '23' || char(10))", "checkpoint: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := openStore(t, t.TempDir(), newSigner(t), Options{})
+			s := openStore(t, t.TempDir(), newSigner(t), Options{recent: 16})
 			fill(t, s)
 			err := s.submit(t.Context(), &job{do: func(b *batch) error { return b.c.Exec(tt.sql) }})
 			if err != nil {

@@ -42,7 +42,9 @@ type verification struct {
 	vkey        string
 	progress    func(done, total int64)
 	done, total int64
-	size        int64 // entries in the ledger
+	size        int64    // entries in the ledger
+	runs        []idRun  // of the index of ids, that of the object being checked first
+	hashes      []uint64 // what that run says, by position; nil: not read
 }
 
 func (v *verification) tick() {
@@ -92,6 +94,9 @@ func (v *verification) checkpoint() error {
 }
 
 func (v *verification) objects() (err error) {
+	if v.runs, err = v.c.idRuns(); err != nil {
+		return fmt.Errorf("index of ids: %w", err)
+	}
 	last := int64(-1 << 63)
 	for r := range v.c.rows(&err, "SELECT seq, idhash, flags, added, id, sha256, raw FROM objects ORDER BY seq") {
 		seq, added := r.ColumnInt64(0), r.ColumnInt64(3)
@@ -102,6 +107,9 @@ func (v *verification) objects() (err error) {
 		if r.ColumnInt64(1) != store.IDHash(r.ColumnText(4)) {
 			return fmt.Errorf("object %d: its id is not the one that it is found by", seq)
 		}
+		if err := v.indexed(seq, uint64(r.ColumnInt64(1))); err != nil {
+			return fmt.Errorf("object %d: %w", seq, err)
+		}
 		tombstone := r.ColumnInt64(2)&store.FlagTombstone != 0
 		if sum := sha256.Sum256(r.ColumnRawBlob(6)); !tombstone && !bytes.Equal(sum[:], r.ColumnRawBlob(5)) {
 			return fmt.Errorf("object %d: its content is not what was stored", seq)
@@ -110,6 +118,42 @@ func (v *verification) objects() (err error) {
 	}
 	if err != nil {
 		return fmt.Errorf("objects: %w", err)
+	}
+	return nil
+}
+
+// indexed checks that an object is found by the hash of its id. Of what no run
+// has, the hub makes the index anew when it starts.
+func (v *verification) indexed(seq int64, hash uint64) error {
+	for len(v.runs) > 0 && v.runs[0].last < seq {
+		v.runs, v.hashes = v.runs[1:], nil
+	}
+	if len(v.runs) == 0 {
+		return nil
+	}
+	run := v.runs[0]
+	if v.hashes == nil {
+		if seq < run.first {
+			return errors.New("the index of ids passes over it")
+		}
+		v.hashes = make([]uint64, run.last-run.first+1)
+		before := idEntry{}
+		err := eachBlock(v.c, run.run, func(b idBlock) error {
+			for i := range b.len() {
+				e := b.at(i)
+				if e.compare(before) <= 0 || e.seq < run.first || e.seq > run.last {
+					return fmt.Errorf("the index of ids, run %d, is not in order", run.run)
+				}
+				v.hashes[e.seq-run.first], before = e.hash, e
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if v.hashes[seq-run.first] != hash {
+		return errors.New("the index of ids does not find it")
 	}
 	return nil
 }

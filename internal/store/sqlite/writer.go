@@ -77,6 +77,7 @@ type writer struct {
 	size   int64            // entries in the ledger
 	labels map[string]int64 // numbers of labels, by their JSON
 	erase  bool             // the log holds content that was withdrawn
+	ids    idKeeper
 }
 
 // mostLabels bounds the writer's memory of labels; it then begins anew.
@@ -137,6 +138,7 @@ func (w *writer) write(first *job) {
 		if len(b.jobs) == 0 { // it did not even begin
 			b.jobs = []*job{first}
 		}
+		w.s.ids.recent.Load().remove(b.indexed)
 		w.abandon(err, b.jobs)
 		return
 	}
@@ -147,6 +149,7 @@ func (w *writer) write(first *job) {
 		j.done <- b.errs[i]
 	}
 	w.truncateLog()
+	w.keepIDs()
 	w.copyLog()
 }
 
@@ -217,6 +220,7 @@ func (w *writer) savepoint(b *batch, j *job) (own, lost error) {
 	if failed(own) || w.c.GetAutocommit() {
 		return nil, own
 	}
+	w.s.ids.recent.Load().remove(b.indexed[len(before.indexed):])
 	b.pending = before
 	if err := w.c.Exec("ROLLBACK TO job; RELEASE job"); err != nil {
 		return nil, fmt.Errorf("rollback: %w", err)
@@ -251,6 +255,12 @@ func (w *writer) sign(b *batch) error {
 // waits for it: it is after the answers. When readers never leave the log alone
 // long enough for it to begin anew, they have to wait for once.
 func (w *writer) copyLog() {
+	if err := w.checkpoint(); failed(err) {
+		w.s.fail(fmt.Errorf("write-ahead log: %w", err))
+	}
+}
+
+func (w *writer) checkpoint() error {
 	pages, _, err := w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_NOOP)
 	switch {
 	case err == nil && pages >= 8*checkpointPages:
@@ -258,8 +268,17 @@ func (w *writer) copyLog() {
 	case err == nil && pages >= checkpointPages:
 		_, _, err = w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
 	}
-	if failed(err) {
-		w.s.fail(fmt.Errorf("write-ahead log: %w", err))
+	return err
+}
+
+// keepIDs does a part of what there is to do for the index of ids: nobody waits
+// for it. When it could not be done it is tried again after the next write.
+func (w *writer) keepIDs() {
+	if w.s.Err() != nil {
+		return
+	}
+	if _, err := w.ids.step(w.s.head); failed(err) {
+		w.s.fail(fmt.Errorf("index of ids: %w", err))
 	}
 }
 
@@ -295,7 +314,8 @@ type pending struct {
 	added     int64 // its date_added
 	entries   [][]byte
 	placed    []place
-	rewritten []place // older positions that are not what they were
+	rewritten []place   // older positions that are not what they were
+	indexed   []idEntry // what was added to the index of ids
 }
 
 type named struct {
@@ -312,6 +332,13 @@ func (b *batch) next(collection int64) (seq, added int64) {
 	b.added = max(b.added+1, time.Now().UnixMicro())
 	b.placed = append(b.placed, place{collection, b.seq})
 	return b.seq, b.added
+}
+
+// index makes a position that was taken known by the hash of its object's id.
+func (b *batch) index(seq, hash int64) {
+	e := idEntry{uint64(hash), seq}
+	b.indexed = append(b.indexed, e)
+	b.s.ids.recent.Load().add(e)
 }
 
 // collection returns a collection's number, and gives it one when it is new.
