@@ -46,27 +46,24 @@ func (x *ids) lookup() lookup { return lookup{x.recent.Load(), *x.runs.Load()} }
 // find returns the positions where versions of an object may be, in order, as a
 // JSON array for json_each, [nowhere] when there are none.
 func (l lookup) find(c *conn, id string) (positions string, err error) {
-	return l.findHash(c, store.IDHash(id))
-}
-
-func (l lookup) findHash(c *conn, hash int64) (positions string, err error) {
-	seqs := l.recent.find(uint64(hash), nil)
+	hash := uint64(store.IDHash(id))
+	seqs := l.recent.find(hash, nil)
 	// The transaction's runs, which need not be those of the lookup: a run that
 	// was merged since is asked without a filter.
 	for r := range c.rows(&err, "SELECT run FROM idruns") {
 		run := r.ColumnInt64(0)
 		i := slices.IndexFunc(l.runs, func(r idRun) bool { return r.run == run })
-		if i >= 0 && !l.runs[i].filter.has(uint64(hash)) {
+		if i >= 0 && !l.runs[i].filter.has(hash) {
 			continue
 		}
-		if seqs, err = findInRun(c, run, uint64(hash), seqs); err != nil {
+		if seqs, err = findInRun(c, run, hash, seqs); err != nil {
 			return nowhere, err
 		}
 	}
 	return jsonPositions(seqs), err
 }
 
-// findOwn is findHash for the writer, whose runs are those of the index.
+// findOwn is find for the writer, whose runs are those of the index.
 func (x *ids) findOwn(c *conn, hash int64) (positions string, err error) {
 	seqs := x.recent.Load().find(uint64(hash), nil)
 	for _, r := range *x.runs.Load() {

@@ -71,7 +71,7 @@ func levels(t *testing.T, s *Store) (runs map[int64]int, orphans int64) {
 func TestObjectsAreFoundWhereverTheirIDsAre(t *testing.T) {
 	dir, signer, o := t.TempDir(), newSigner(t), Options{recent: 20, step: 1}
 	s := openStore(t, dir, signer, o)
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	random := rand.New(rand.NewPCG(1, 2)) // the same each time
 	want, versions := map[int][]int64{}, map[int]int{}
 	for i := range 400 {
 		var objects []string
@@ -194,7 +194,7 @@ func TestAJobThatFailsLeavesNoIDs(t *testing.T) {
 
 func TestFiltersMissNothing(t *testing.T) {
 	const entries = 50_000
-	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
+	random := rand.New(rand.NewPCG(3, 4)) // the same each time
 	f := newIDFilter(entries)
 	hashes := make([]uint64, entries)
 	for i := range hashes {
