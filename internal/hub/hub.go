@@ -10,10 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"sync"
 	"time"
 
 	"tocsin"
+	"tocsin/internal/behind"
 	"tocsin/internal/receive"
 )
 
@@ -79,6 +81,9 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	crew := behind.New(runtime.GOMAXPROCS(0))
+	defer crew.Close()
+	h.submit.Crew = crew
 	err = h.serve(ctx, o, listener, config, base)
 	return errors.Join(err, h.store.Close())
 }

@@ -8,6 +8,7 @@ import (
 
 	"tocsin"
 	"tocsin/internal/authorize"
+	"tocsin/internal/behind"
 	"tocsin/internal/minimize"
 	"tocsin/internal/store"
 	"tocsin/internal/validate"
@@ -24,18 +25,15 @@ type Service struct {
 	Gate     *minimize.Gate
 	Policy   *authorize.Policy
 	Recorder Recorder
+	Crew     *behind.Crew // does what computes; may be nil
 }
 
 // Submit takes one submission through the whole journey. When it returns
 // without an error, what it reports as stored is durable and in the ledger.
 func (s *Service) Submit(ctx context.Context, who tocsin.Member, to authorize.Target, text []byte) (Outcome, error) {
-	valid, err := validate.Parse(text, s.Limits)
+	admitted, err := s.admit(ctx, who, to, text)
 	if err != nil {
-		return Outcome{}, fmt.Errorf("validate: %w", err)
-	}
-	admitted, err := s.Policy.Admit(who, to, s.Gate.Apply(valid), time.Now())
-	if err != nil {
-		return Outcome{}, fmt.Errorf("authorize: %w", err)
+		return Outcome{}, err
 	}
 	recorded, err := s.Recorder.Record(ctx, admitted)
 	if err != nil {
@@ -47,6 +45,24 @@ func (s *Service) Submit(ctx context.Context, who tocsin.Member, to authorize.Ta
 		}
 	}
 	return Outcome{Recorded: recorded, Findings: admitted.Findings()}, nil
+}
+
+// admit does all of the journey that only computes, behind those who read.
+func (s *Service) admit(ctx context.Context, who tocsin.Member, to authorize.Target, text []byte) (admitted authorize.Admitted, err error) {
+	waited := s.Crew.Do(ctx, func() {
+		var valid validate.Bundle
+		if valid, err = validate.Parse(text, s.Limits); err != nil {
+			err = fmt.Errorf("validate: %w", err)
+			return
+		}
+		if admitted, err = s.Policy.Admit(who, to, s.Gate.Apply(valid), time.Now()); err != nil {
+			err = fmt.Errorf("authorize: %w", err)
+		}
+	})
+	if waited != nil {
+		return admitted, waited
+	}
+	return admitted, err
 }
 
 // An Outcome is what became of a submission, and what the privacy gate did.

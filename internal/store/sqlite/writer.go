@@ -11,6 +11,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"tocsin/internal/behind"
 	"tocsin/internal/ledger"
 	"tocsin/internal/store"
 	"tocsin/receipt"
@@ -83,9 +84,10 @@ type writer struct {
 // mostLabels bounds the writer's memory of labels; it then begins anew.
 const mostLabels = 100_000
 
-// run writes until the store is closed.
+// run writes until the store is closed, behind those who read.
 func (w *writer) run() {
 	defer close(w.s.stopped)
+	behind.Stay()
 	timer := time.NewTimer(eraseAgain)
 	defer timer.Stop()
 	for {

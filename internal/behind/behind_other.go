@@ -1,0 +1,6 @@
+//go:build !linux
+
+package behind
+
+// lower does nothing: priorities are of processes here.
+func lower() {}
