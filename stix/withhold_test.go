@@ -84,7 +84,7 @@ func TestWithholdOfThousandsOfMarkings(t *testing.T) {
 }
 
 // FuzzWithhold hides what a marking marks in any object: the copy, if there is
-// one, is valid, has nothing more to hide, and says what is left as before.
+// one, is JSON and has nothing more to hide.
 func FuzzWithhold(f *testing.F) {
 	f.Add([]byte(note(`,"labels":["a","b","c"]`+granular(mark(secret, "labels.[1]"), mark(open, "labels.[2]")))), secret)
 	f.Add([]byte(note(`,"external_references":[{"source_name":"a","url":"https://x.example"}]`+granular(mark(secret, "external_references.[0].url")))), secret)
