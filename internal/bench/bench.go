@@ -81,6 +81,7 @@ type session struct {
 	next           atomic.Uint64
 	run            uint64
 	rows           []Row
+	began, loaded  time.Time // when loading began and ended
 }
 
 // A workload measures one thing and adds its rows.
@@ -255,6 +256,8 @@ func (s *session) get(target string, headers ...string) call {
 // makes sure that the hub took each of them.
 func (s *session) load(ctx context.Context) error {
 	const batch, writers = 1000, 2
+	s.began = time.Now()
+	defer func() { s.loaded = time.Now() }()
 	var done, taken atomic.Int64
 	var running sync.WaitGroup
 	failures := make([]error, writers)

@@ -146,40 +146,73 @@ func gcd(a, b int) int {
 	return a
 }
 
-// places returns the date_added of up to 100,000 objects.
+// mostPlaces bounds the places at which pages begin.
+const mostPlaces = 100_000
+
+// places returns the date_added of up to 100,000 objects: of all, or of runs of
+// 1,000 that are spread over the time in which the objects were loaded.
 func (s *session) places(ctx context.Context) ([]string, error) {
+	const run = 1000
 	var places []string
-	next := ""
-	for {
-		target := "/bench/collections/indicators/manifest/?limit=1000"
-		if next != "" {
-			target += "&next=" + next
+	if s.Objects <= mostPlaces {
+		for next := "limit=1000"; next != "" && len(places) < mostPlaces; {
+			m, err := s.manifest(ctx, next)
+			if err != nil {
+				return nil, err
+			}
+			places = append(places, m.dates()...)
+			if next = ""; m.More && m.Next != "" {
+				next = "limit=1000&next=" + m.Next
+			}
 		}
-		a, err := s.ask(ctx, s.hub.address, s.get(target))
-		if err != nil {
-			return nil, err
-		}
-		var m struct {
-			More    bool   `json:"more"`
-			Next    string `json:"next"`
-			Objects []struct {
-				DateAdded string `json:"date_added"`
-			} `json:"objects"`
-		}
-		if err := json.Unmarshal(a.body, &m); err != nil {
-			return nil, fmt.Errorf("manifest: %w", err)
-		}
-		for _, o := range m.Objects {
-			places = append(places, o.DateAdded)
-		}
-		if next = m.Next; !m.More || next == "" || len(places) >= 100_000 {
-			break
+	} else {
+		seen := map[string]bool{}
+		for i := range mostPlaces / run {
+			at := s.began.Add(s.loaded.Sub(s.began) * time.Duration(i) / (mostPlaces / run))
+			m, err := s.manifest(ctx, "limit=1000&added_after="+at.UTC().Format("2006-01-02T15:04:05.000000Z"))
+			if err != nil {
+				return nil, err
+			}
+			for _, date := range m.dates() {
+				if !seen[date] {
+					seen[date] = true
+					places = append(places, date)
+				}
+			}
 		}
 	}
 	if len(places) > 200 {
 		places = places[:len(places)-100] // a full page follows each of them
 	}
 	return places, nil
+}
+
+// A manifest is TAXII 2.1 §5.3.1, as far as it is read here.
+type manifest struct {
+	More    bool   `json:"more"`
+	Next    string `json:"next"`
+	Objects []struct {
+		DateAdded string `json:"date_added"`
+	} `json:"objects"`
+}
+
+func (m manifest) dates() []string {
+	dates := make([]string, len(m.Objects))
+	for i, o := range m.Objects {
+		dates[i] = o.DateAdded
+	}
+	return dates
+}
+
+func (s *session) manifest(ctx context.Context, query string) (m manifest, err error) {
+	a, err := s.ask(ctx, s.hub.address, s.get("/bench/collections/indicators/manifest/?"+query))
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(a.body, &m); err != nil {
+		return m, fmt.Errorf("manifest: %w", err)
+	}
+	return m, nil
 }
 
 func (s *session) zipped(ctx context.Context) error {
