@@ -43,8 +43,14 @@ type form struct {
 // Text returns a text, which is not copied and must not change any more. grown,
 // unless it is nil, is told how much memory a coding took when it was made.
 func (c *Compressor) Text(content []byte, grown func(bytes int)) *Text {
+	return c.Summed(content, sha256.Sum256(content), grown)
+}
+
+// Summed is [Compressor.Text] of a content that a sum stands for, which is
+// cryptographic and was made of all that the content was made of: hashing it
+// again would take longer than writing it did.
+func (c *Compressor) Summed(content []byte, sum [sha256.Size]byte, grown func(bytes int)) *Text {
 	t := &Text{compressor: c, grown: grown}
-	sum := sha256.Sum256(content)
 	t.forms[Identity].bytes = content
 	t.forms[Identity].tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
 	return t

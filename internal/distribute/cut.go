@@ -2,6 +2,8 @@ package distribute
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -181,8 +183,39 @@ func (f *Feed) cut(ctx context.Context, reader *authorize.Reader, key pageKey, r
 	if !v.whole {
 		v.to, v.rewrites = key.after+reaches[i], before[i]
 	}
-	v.cut.Text = f.pages.compressor.Text(text, func(bytes int) { f.pages.grow(v, bytes) })
+	grown := func(bytes int) { f.pages.grow(v, bytes) }
+	if sum, ok := r.sum(page); ok {
+		v.cut.Text = f.pages.compressor.Summed(text, sum, grown)
+	} else {
+		v.cut.Text = f.pages.compressor.Text(text, grown)
+	}
 	return v.cut, f.pages.keep(v), nil
+}
+
+// sum hashes all that a page's text is made of: the form and, of each object,
+// the sum that the store keeps. It returns false when some of them have none, and
+// the text must be hashed itself.
+func (r *Request) sum(p Page) (sum [sha256.Size]byte, ok bool) {
+	if len(p.Objects) == 0 {
+		return sum, false
+	}
+	// Another number is needed when forms write the same page differently.
+	b := make([]byte, 0, 64+len(r.key)+len(p.Objects)*(sha256.Size+8))
+	b = append(b, "tocsin page 1\n"...)
+	b = strconv.AppendQuote(b, r.form.Name)
+	b = strconv.AppendBool(b, p.More)
+	if p.More { // otherwise no text says how far rows were looked at that the reader may not see
+		b = binary.BigEndian.AppendUint64(b, uint64(p.Next))
+	}
+	for _, o := range p.Objects {
+		one, ok := o.Sum()
+		if !ok {
+			return sum, false
+		}
+		b = binary.BigEndian.AppendUint64(b, uint64(o.Added().UnixMicro()))
+		b = append(b, one[:]...)
+	}
+	return sha256.Sum256(b), true
 }
 
 // asked remembers which labels a page was cut by, and what was decided of each.

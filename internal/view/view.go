@@ -2,6 +2,7 @@
 package view
 
 import (
+	"crypto/sha256"
 	"log/slog"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ type Sealed struct {
 	Meta
 
 	raw  []byte
+	sum  [sha256.Size]byte // of raw, unless it is zero
 	made *made
 }
 
@@ -35,6 +37,11 @@ type Meta struct {
 
 // Seal wraps what a store has read. raw is nil when only metadata was asked for.
 func Seal(m Meta, raw []byte) Sealed { return Sealed{Meta: m, raw: raw} }
+
+// SealSummed is [Seal] of content whose SHA-256 the store has kept.
+func SealSummed(m Meta, raw []byte, sum [sha256.Size]byte) Sealed {
+	return Sealed{Meta: m, raw: raw, sum: sum}
+}
 
 // made is what was made of a copy that many readers are given.
 type made struct {
@@ -64,20 +71,27 @@ func (s Sealed) Render(r *authorize.Reader) (Object, bool) {
 	if r == nil || !r.MaySee(s.Label) {
 		return Object{}, false
 	}
-	// A copy that differs from what is stored must not take over s.made: it is
-	// for those who are given these bytes.
-	return Object{meta: s.Meta, raw: s.raw, made: s.made}, true
+	// A copy that differs from what is stored must not take over s.made and s.sum:
+	// they are for those who are given these bytes.
+	return Object{meta: s.Meta, raw: s.raw, sum: s.sum, made: s.made}, true
 }
 
 // An Object is what one reader may see of an object. Only Render makes one.
 type Object struct {
 	meta Meta
 	raw  []byte
+	sum  [sha256.Size]byte
 	made *made
 }
 
 // Raw returns the bytes to hand out: those that the producer sent.
 func (o Object) Raw() []byte { return o.raw }
+
+// Sum returns the SHA-256 of what [Object.Raw] returns, and false when nobody
+// has it at hand.
+func (o Object) Sum() (sum [sha256.Size]byte, ok bool) {
+	return o.sum, o.sum != [sha256.Size]byte{}
+}
 
 // Once returns what f makes of the object. Of an object that is shared
 // ([Sealed.Shared]) it is made once, for all readers who are given the same

@@ -24,6 +24,23 @@ type conn struct {
 	*sqlite3.Conn
 
 	stmts map[string]*sqlite3.Stmt
+	types map[string]string // names of types that were read: there are few
+}
+
+// mostTypes bounds the types that are remembered.
+const mostTypes = 256
+
+// typeName returns a type's name without making a string of it each time.
+func (c *conn) typeName(name []byte) string {
+	if known, ok := c.types[string(name)]; ok {
+		return known
+	}
+	if len(c.types) >= mostTypes {
+		clear(c.types)
+	}
+	known := string(name)
+	c.types[known] = known
+	return known
 }
 
 // connect opens file, which exists. vfs is "" outside of tests.
@@ -45,7 +62,7 @@ func connect(file, vfs string, pragmas ...string) (*conn, error) {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	return &conn{Conn: c, stmts: map[string]*sqlite3.Stmt{}}, nil
+	return &conn{Conn: c, stmts: map[string]*sqlite3.Stmt{}, types: map[string]string{}}, nil
 }
 
 // filePath returns a file's name as SQLite's URI.

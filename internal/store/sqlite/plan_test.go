@@ -15,7 +15,7 @@ func TestPagesAreFoundByIndexes(t *testing.T) {
 	for name, tt := range map[string]struct{ sql, want string }{
 		"all":  {findAll, "USING INDEX objects_collection (collection=? AND rowid>?)"},
 		"type": {findType, "USING COVERING INDEX objects_type (collection=? AND type=? AND rowid>?)"},
-		"run":  {fetchRun, "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},
+		"run":  {fetchRun, "USING INTEGER PRIMARY KEY (rowid>?)"},
 		"row":  {fetchRow, "USING INTEGER PRIMARY KEY (rowid=?)"},
 	} {
 		var plan []string

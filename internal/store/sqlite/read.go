@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"time"
@@ -14,20 +15,20 @@ import (
 )
 
 // columns are what [Store.meta] reads, in its order, and the content.
-const columns = "seq, label, flags, added, modified, nanoseconds, type, id, version, collection, raw"
+const columns = "seq, label, flags, added, modified, nanoseconds, type, id, version, collection, sha256, raw"
 
-// The places of two of the columns.
+// The places of some of the columns.
 const (
 	columnCollection = 9
-	columnRaw        = 10
+	columnSum        = 10
+	columnRaw        = 11
 )
 
 // How objects are found: each goes along an index from the position on, so what
 // it costs depends on what it returns and not on what is stored.
 const (
 	findAll  = "SELECT " + columns + " FROM objects INDEXED BY objects_collection WHERE collection = ? AND seq > ? ORDER BY seq LIMIT ?"
-	findRun  = "SELECT count(*), max(seq) FROM (SELECT seq FROM objects INDEXED BY objects_collection WHERE collection = ? AND seq > ? ORDER BY seq LIMIT ?)"
-	fetchRun = "SELECT " + columns + " FROM objects WHERE seq > ? AND seq <= ? ORDER BY seq"
+	fetchRun = "SELECT " + columns + " FROM objects WHERE seq > ? ORDER BY seq"
 	findID   = "SELECT seq FROM objects WHERE seq IN " + thesePositions + " AND collection = ? AND id = ? AND seq > ?"
 	findType = "SELECT seq FROM objects INDEXED BY objects_type WHERE collection = ? AND type = ? AND seq > ? ORDER BY seq LIMIT ?"
 	fetchRow = "SELECT " + columns + " FROM objects WHERE seq = ?"
@@ -66,40 +67,77 @@ func (s *Store) Scan(ctx context.Context, q store.Scan) (store.Scanned, error) {
 	return out, nil
 }
 
+// mostStrangers is how many rows of other collections are passed over before the
+// collection's own are found by the index.
+const mostStrangers = 64
+
+// scanAll reads the rows one after the other as long as they are the
+// collection's, mostly, which takes half as long as to find each by the index.
 func (s *Store) scanAll(c *conn, collection int64, q store.Scan, out *store.Scanned) (err error) {
-	var count, last int64
-	for r := range c.rows(&err, findRun, collection, q.After, q.Most) {
-		count, last = r.ColumnInt64(0), r.ColumnInt64(1)
-	}
-	if err != nil {
-		return err
-	}
-	// Where the collection's rows stand close together they are read in one
-	// run, which takes half as long as to find each by the index.
-	sql, args := findAll, []any{collection, q.After, q.Most}
-	if last-q.After <= 2*count {
-		sql, args = fetchRun, []any{q.After, last}
-	}
-	seen, size := 0, 0
-	out.Rows = make([]view.Sealed, 0, count)
-	for r := range c.rows(&err, sql, args...) {
+	out.Rows = make([]view.Sealed, 0, min(q.Most, rowsAtOnce))
+	content := slab{meta: q.Meta}
+	strangers := 0
+	for r := range c.rows(&err, fetchRun, q.After) {
 		if r.ColumnInt64(columnCollection) != collection {
+			if strangers++; strangers > mostStrangers+len(out.Rows) {
+				break
+			}
 			continue
 		}
-		seen++
-		out.Next = r.ColumnInt64(0)
-		sealed, err := s.seal(c, r, q.Meta)
-		if err != nil {
+		if more, err := s.take(c, r, q.Most, &content, out); err != nil || !more {
 			return err
 		}
-		out.Rows = append(out.Rows, sealed)
-		if size += contentSize(r, q.Meta); size > store.MaxContent {
-			out.More = true
-			break
+	}
+	if err != nil || strangers <= mostStrangers+len(out.Rows) {
+		return err
+	}
+	for r := range c.rows(&err, findAll, collection, out.Next, q.Most-len(out.Rows)) {
+		if more, err := s.take(c, r, q.Most, &content, out); err != nil || !more {
+			return err
 		}
 	}
-	out.More = out.More || seen == q.Most
 	return err
+}
+
+// take adds a row, and reports whether there is room for another one.
+func (s *Store) take(c *conn, r *sqlite3.Stmt, most int, content *slab, out *store.Scanned) (more bool, err error) {
+	sealed, err := s.seal(c, r, content)
+	if err != nil {
+		return false, err
+	}
+	out.Next = sealed.Seq
+	out.Rows = append(out.Rows, sealed)
+	out.More = len(out.Rows) == most || content.size > store.MaxContent
+	return !out.More, nil
+}
+
+// rowsAtOnce is how many rows memory is taken for before they are there.
+const rowsAtOnce = 1024
+
+// A slab holds the content of rows that were read together, in few pieces of
+// memory.
+type slab struct {
+	meta bool // no content is wanted
+	free []byte
+	size int // of what was read, in bytes
+}
+
+// slabBytes is how large the pieces are. What is larger than a quarter has one
+// of its own.
+const slabBytes = 32 << 10
+
+// keep copies a content that is good only for now.
+func (s *slab) keep(content []byte) []byte {
+	s.size += len(content)
+	if len(content) > slabBytes/4 {
+		return slices.Clone(content)
+	}
+	if len(content) > cap(s.free)-len(s.free) {
+		s.free = make([]byte, 0, slabBytes)
+	}
+	at := len(s.free)
+	s.free = append(s.free, content...)
+	return s.free[at:len(s.free):len(s.free)]
 }
 
 // scanIDs finds the positions of the objects first, because their order is not
@@ -145,9 +183,9 @@ func (s *Store) fetch(c *conn, seqs []int64, q store.Scan, out *store.Scanned) (
 	if out.More = len(seqs) > q.Most; out.More {
 		seqs = seqs[:q.Most]
 	}
-	size := 0
+	content := slab{meta: q.Meta}
 	for _, seq := range seqs {
-		if size > store.MaxContent {
+		if content.size > store.MaxContent {
 			out.More = true
 			break
 		}
@@ -156,12 +194,11 @@ func (s *Store) fetch(c *conn, seqs []int64, q store.Scan, out *store.Scanned) (
 			if len(q.Types) > 0 && !slices.Contains(q.Types, r.ColumnText(6)) {
 				continue
 			}
-			sealed, err := s.seal(c, r, q.Meta)
+			sealed, err := s.seal(c, r, &content)
 			if err != nil {
 				return err
 			}
 			out.Rows = append(out.Rows, sealed)
-			size += contentSize(r, q.Meta)
 		}
 		if err != nil {
 			return err
@@ -170,32 +207,26 @@ func (s *Store) fetch(c *conn, seqs []int64, q store.Scan, out *store.Scanned) (
 	return nil
 }
 
-// contentSize is how much content a row of columns adds to an answer, in bytes.
-func contentSize(r *sqlite3.Stmt, metaOnly bool) int {
-	if metaOnly {
-		return 0
-	}
-	return len(r.ColumnRawBlob(columnRaw))
-}
-
 // seal reads a row of columns.
-func (s *Store) seal(c *conn, r *sqlite3.Stmt, metaOnly bool) (view.Sealed, error) {
+func (s *Store) seal(c *conn, r *sqlite3.Stmt, content *slab) (view.Sealed, error) {
 	label, err := s.labelOf(c, r.ColumnInt64(1))
 	if err != nil {
 		return view.Sealed{}, err
 	}
 	row := store.Row{
 		Seq: r.ColumnInt64(0), Flags: r.ColumnInt64(2), Added: r.ColumnInt64(3), Seconds: r.ColumnInt64(4), Nanoseconds: r.ColumnInt64(5),
-		Type: r.ColumnText(6), ID: r.ColumnText(7), Version: r.ColumnText(8),
+		Type: c.typeName(r.ColumnRawText(6)), ID: r.ColumnText(7), Version: r.ColumnText(8),
 	}
 	s.mu.RLock()
 	collection := s.names[r.ColumnInt64(9)]
 	s.mu.RUnlock()
 	m := row.Meta(collection, label)
-	if metaOnly || m.Withdrawn {
+	if content.meta || m.Withdrawn {
 		return view.Seal(m, nil), nil
 	}
-	return view.Seal(m, r.ColumnBlob(columnRaw, nil)), nil
+	var sum [sha256.Size]byte
+	copy(sum[:], r.ColumnRawBlob(columnSum))
+	return view.SealSummed(m, content.keep(r.ColumnRawBlob(columnRaw)), sum), nil
 }
 
 // Versions returns all versions of an object in a collection, oldest first,
@@ -230,18 +261,18 @@ func (s *Store) Sightings(ctx context.Context, community, id string) ([]view.Sea
 
 // sealed returns the rows of a query.
 func (s *Store) sealed(ctx context.Context, query func(*conn) (sql string, args []any, err error)) (out []view.Sealed, err error) {
-	size := 0
+	var content slab
 	err = s.readers.read(ctx, func(c *conn) (err error) {
 		sql, args, err := query(c)
 		if err != nil {
 			return err
 		}
 		for r := range c.rows(&err, sql, args...) {
-			sealed, err := s.seal(c, r, false)
+			sealed, err := s.seal(c, r, &content)
 			if err != nil {
 				return err
 			}
-			if size += contentSize(r, false); size > store.MaxContent {
+			if content.size > store.MaxContent {
 				break
 			}
 			out = append(out, sealed)
