@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"tocsin"
@@ -33,8 +34,8 @@ type Form struct {
 type Request struct {
 	query Query
 	form  Form
-	key   string // equal for requests that ask the same; without the position
-	none  *Cut   // the answer when there is nothing new
+	key   string      // equal for requests that ask the same; without the position
+	none  func() *Cut // the answer when there is nothing new
 }
 
 // A Cut is a page, written down. It is shared and must not be changed.
@@ -49,14 +50,14 @@ type Cut struct {
 
 // Prepare returns a request. The query's collection must be an id.
 func (f *Feed) Prepare(q Query, form Form) *Request {
-	r := &Request{query: q, form: form, key: q.key(form.Name)}
-	text, beside := form.Write(Page{Next: q.After})
-	r.none = &Cut{Text: f.pages.compressor.Text(text, nil), Beside: beside}
-	return r
+	return &Request{query: q, form: form, key: q.key(form.Name), none: sync.OnceValue(func() *Cut {
+		text, beside := form.Write(Page{Next: q.After})
+		return &Cut{Text: f.pages.compressor.Text(text, nil), Beside: beside}
+	})}
 }
 
 // None returns the answer to the request when there is nothing for it.
-func (r *Request) None() *Cut { return r.none }
+func (r *Request) None() *Cut { return r.none() }
 
 // key writes down all that decides what is on a page but the position and the
 // time, which are made one before a page is looked up.
@@ -93,7 +94,7 @@ func (f *Feed) Cut(ctx context.Context, who tocsin.Member, r *Request) (*Cut, er
 		return nil, err
 	}
 	if !news {
-		return r.none, nil
+		return r.none(), nil
 	}
 	cut, err := f.shared(ctx, reader, collection, after, r)
 	if err != nil {
@@ -192,7 +193,7 @@ func (f *Feed) cut(ctx context.Context, reader *authorize.Reader, key pageKey, r
 	return v.cut, f.pages.keep(v), nil
 }
 
-// sum hashes all that a page's text is made of: the form and, of each object,
+// sum hashes all that a page's text is made of: the request and, of each object,
 // the sum that the store keeps. It returns false when some of them have none, and
 // the text must be hashed itself.
 func (r *Request) sum(p Page) (sum [sha256.Size]byte, ok bool) {
@@ -202,7 +203,7 @@ func (r *Request) sum(p Page) (sum [sha256.Size]byte, ok bool) {
 	// Another number is needed when forms write the same page differently.
 	b := make([]byte, 0, 64+len(r.key)+len(p.Objects)*(sha256.Size+8))
 	b = append(b, "tocsin page 1\n"...)
-	b = strconv.AppendQuote(b, r.form.Name)
+	b = append(b, r.key...) // says where it ends
 	b = strconv.AppendBool(b, p.More)
 	if p.More { // otherwise no text says how far rows were looked at that the reader may not see
 		b = binary.BigEndian.AppendUint64(b, uint64(p.Next))

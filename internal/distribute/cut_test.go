@@ -22,7 +22,10 @@ import (
 func written(name string) distribute.Form {
 	return distribute.Form{Name: name, Write: func(p distribute.Page) ([]byte, any) {
 		var b strings.Builder
-		fmt.Fprintf(&b, "%s more %v next %d\n", name, p.More, p.Next)
+		fmt.Fprintf(&b, "%s more %v\n", name, p.More)
+		if p.More {
+			fmt.Fprintf(&b, "next %d\n", p.Next)
+		}
 		for _, o := range p.Objects {
 			fmt.Fprintf(&b, "%d %s %s %s %s\n", o.Seq(), o.ID(), o.Version(), o.Added(), o.Raw())
 		}
@@ -38,6 +41,7 @@ type twin struct {
 	kept, anew *distribute.Feed
 	collection string
 	cut        atomic.Int64 // pages that the feed that keeps them has cut
+	tags       sync.Map     // entity tag and query → text
 }
 
 func newTwin(t *testing.T) *twin {
@@ -79,8 +83,12 @@ func (w *twin) read(t *testing.T, f *distribute.Feed, name string, q distribute.
 		t.Error(err)
 		return ""
 	}
-	text, _ := cut.Text.In(0)
-	return fmt.Sprint(string(text), cut.Beside, cut.Objects, cut.More)
+	bytes, _ := cut.Text.In(0)
+	text, tag := string(bytes), cut.Text.Tag(0)
+	if other, known := w.tags.LoadOrStore(fmt.Sprint(tag, q), text); known && other != text {
+		t.Errorf("%+v: two texts have one tag:\n%s\n%s", q, other, text)
+	}
+	return fmt.Sprint(tag, text, cut.Beside, cut.Objects, cut.More)
 }
 
 func (w *twin) query(rng *rand.Rand) distribute.Query {

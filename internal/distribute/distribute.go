@@ -159,6 +159,9 @@ func (f *Feed) fill(ctx context.Context, a *asked, reader *authorize.Reader, col
 		if err != nil {
 			return Page{}, err
 		}
+		if page.Objects == nil {
+			page.Objects = make([]view.Object, 0, min(wanted(chosen), q.Limit))
+		}
 		for _, c := range chosen {
 			if c.wanted && len(page.Objects) == q.Limit {
 				page.More, page.examined = true, c.seq
@@ -184,6 +187,15 @@ type choice struct {
 	seq    int64
 	object view.Object
 	wanted bool
+}
+
+func wanted(chosen []choice) (n int) {
+	for _, c := range chosen {
+		if c.wanted {
+			n++
+		}
+	}
+	return n
 }
 
 // choose renders rows for the reader, and says which are versions that were

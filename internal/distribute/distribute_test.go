@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sort"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -29,6 +30,7 @@ type memory struct {
 	last     int64 // position
 	changed  chan struct{}
 	scans    int
+	looked   int // rows that were scanned
 	rewrites uint64
 	fail     error
 	logged   []receipt.Disclosure
@@ -73,7 +75,9 @@ func (m *memory) Scan(_ context.Context, s store.Scan) (store.Scanned, error) {
 		return store.Scanned{}, m.fail
 	}
 	out := store.Scanned{Next: s.After}
-	for _, r := range m.rows {
+	defer func() { m.looked += len(out.Rows) }()
+	from := sort.Search(len(m.rows), func(i int) bool { return m.rows[i].Seq > s.After })
+	for _, r := range m.rows[from:] {
 		if r.Seq <= s.After || len(s.IDs) > 0 && !slices.Contains(s.IDs, r.ID) {
 			continue
 		}
@@ -267,6 +271,53 @@ func TestMoreIsSaidOnlyWhenThereIsMoreForThisReader(t *testing.T) {
 	page, err := open(m).Page(t.Context(), reader("bravo"), q)
 	if err != nil || len(page.Objects) != 1 || page.More {
 		t.Errorf("Page = %d objects, more %v, %v; want 1 and no hint of what is hidden", len(page.Objects), page.More, err)
+	}
+}
+
+// A reader who may see one object of very many is not made to wait for it: no
+// request looks at more than a bounded number of rows, and each gets further.
+func TestOneVisibleObjectAmongManyIsFoundInBoundedSteps(t *testing.T) {
+	const all, visible = 100_000, 77_777
+	m := newMemory()
+	hidden, known := secret(), shared()
+	for seq := int64(1); seq <= all; seq++ {
+		l := hidden
+		if seq == visible {
+			l = known
+		}
+		m.rows = append(m.rows, view.Seal(view.Meta{
+			Seq: seq, ID: id(int(seq)), Type: "indicator", Version: v1, Added: time.Unix(1_700_000_000, seq*1000), Collection: collectionID, Label: l,
+		}, []byte("{}")))
+	}
+	m.last = all
+	feed := open(m)
+	q := query()
+	var seen []int64
+	for requests := 1; ; requests++ {
+		before := m.looked
+		page, err := feed.Page(t.Context(), reader("bravo"), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows := m.looked - before; rows > scansPerPage*rowsPerScan {
+			t.Fatalf("request %d looked at %d rows, want %d at most", requests, rows, scansPerPage*rowsPerScan)
+		}
+		for _, o := range page.Objects {
+			seen = append(seen, o.Seq())
+		}
+		if !page.More {
+			if requests > 1+all/((scansPerPage-1)*rowsPerScan) {
+				t.Errorf("it took %d requests", requests)
+			}
+			break
+		}
+		if page.Next <= q.After {
+			t.Fatalf("request %d after %d leads to %d: it gets no further", requests, q.After, page.Next)
+		}
+		q.After = page.Next
+	}
+	if !slices.Equal(seen, []int64{visible}) {
+		t.Errorf("the reader saw %v, want %d", seen, visible)
 	}
 }
 

@@ -1,6 +1,7 @@
 package taxii
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -171,27 +172,20 @@ func write(k kind, p distribute.Page, next string) []byte {
 // writeEnvelope returns an envelope (TAXII 2.1 §3.7) around the very bytes that were
 // submitted.
 func writeEnvelope(p distribute.Page, next string) []byte {
-	size := len(next) + 64
-	for _, o := range p.Objects {
-		size += len(o.Raw()) + 1
-	}
-	b := make([]byte, 0, size)
+	begin := `{"more":false`
 	if p.More {
-		b = append(b, `{"more":true,"next":"`+next+`"`...) // base64url: nothing to escape
-	} else {
-		b = append(b, `{"more":false`...)
+		begin = `{"more":true,"next":"` + next + `"` // base64url: nothing to escape
 	}
-	if len(p.Objects) > 0 {
-		b = append(b, `,"objects":[`...)
-		for i, o := range p.Objects {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = append(b, o.Raw()...)
-		}
-		b = append(b, ']')
+	if len(p.Objects) == 0 {
+		return []byte(begin + "}")
 	}
-	return append(b, '}')
+	parts := make([][]byte, 0, 2*len(p.Objects)+1)
+	between, comma := []byte(begin+`,"objects":[`), []byte{','}
+	for _, o := range p.Objects {
+		parts = append(parts, between, o.Raw())
+		between = comma
+	}
+	return bytes.Join(append(parts, []byte("]}")), nil) // its memory is not cleared first
 }
 
 // manifestResource is TAXII 2.1 §5.3.1.

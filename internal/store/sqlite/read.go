@@ -2,26 +2,14 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/ncruces/go-sqlite3"
 
 	"tocsin/internal/authorize"
 	"tocsin/internal/store"
 	"tocsin/internal/view"
-)
-
-// columns are what [Store.meta] reads, in its order, and the content.
-const columns = "seq, label, flags, added, modified, nanoseconds, type, id, version, collection, sha256, raw"
-
-// The places of some of the columns.
-const (
-	columnCollection = 9
-	columnSum        = 10
-	columnRaw        = 11
 )
 
 // How objects are found: each goes along an index from the position on, so what
@@ -75,7 +63,7 @@ const mostStrangers = 64
 // collection's, mostly, which takes half as long as to find each by the index.
 func (s *Store) scanAll(c *conn, collection int64, q store.Scan, out *store.Scanned) (err error) {
 	out.Rows = make([]view.Sealed, 0, min(q.Most, rowsAtOnce))
-	content := slab{meta: q.Meta}
+	d := reading{store: s, meta: q.Meta}
 	strangers := 0
 	for r := range c.rows(&err, fetchRun, q.After) {
 		if r.ColumnInt64(columnCollection) != collection {
@@ -84,7 +72,7 @@ func (s *Store) scanAll(c *conn, collection int64, q store.Scan, out *store.Scan
 			}
 			continue
 		}
-		if more, err := s.take(c, r, q.Most, &content, out); err != nil || !more {
+		if more, err := d.take(c, r, q.Most, out); err != nil || !more {
 			return err
 		}
 	}
@@ -92,7 +80,7 @@ func (s *Store) scanAll(c *conn, collection int64, q store.Scan, out *store.Scan
 		return err
 	}
 	for r := range c.rows(&err, findAll, collection, out.Next, q.Most-len(out.Rows)) {
-		if more, err := s.take(c, r, q.Most, &content, out); err != nil || !more {
+		if more, err := d.take(c, r, q.Most, out); err != nil || !more {
 			return err
 		}
 	}
@@ -100,45 +88,19 @@ func (s *Store) scanAll(c *conn, collection int64, q store.Scan, out *store.Scan
 }
 
 // take adds a row, and reports whether there is room for another one.
-func (s *Store) take(c *conn, r *sqlite3.Stmt, most int, content *slab, out *store.Scanned) (more bool, err error) {
-	sealed, err := s.seal(c, r, content)
+func (d *reading) take(c *conn, r *sqlite3.Stmt, most int, out *store.Scanned) (more bool, err error) {
+	sealed, err := d.seal(c, r)
 	if err != nil {
 		return false, err
 	}
 	out.Next = sealed.Seq
 	out.Rows = append(out.Rows, sealed)
-	out.More = len(out.Rows) == most || content.size > store.MaxContent
+	out.More = len(out.Rows) == most || d.full()
 	return !out.More, nil
 }
 
 // rowsAtOnce is how many rows memory is taken for before they are there.
 const rowsAtOnce = 1024
-
-// A slab holds the content of rows that were read together, in few pieces of
-// memory.
-type slab struct {
-	meta bool // no content is wanted
-	free []byte
-	size int // of what was read, in bytes
-}
-
-// slabBytes is how large the pieces are. What is larger than a quarter has one
-// of its own.
-const slabBytes = 32 << 10
-
-// keep copies a content that is good only for now.
-func (s *slab) keep(content []byte) []byte {
-	s.size += len(content)
-	if len(content) > slabBytes/4 {
-		return slices.Clone(content)
-	}
-	if len(content) > cap(s.free)-len(s.free) {
-		s.free = make([]byte, 0, slabBytes)
-	}
-	at := len(s.free)
-	s.free = append(s.free, content...)
-	return s.free[at:len(s.free):len(s.free)]
-}
 
 // scanIDs finds the positions of the objects first, because their order is not
 // that of the ids.
@@ -183,18 +145,18 @@ func (s *Store) fetch(c *conn, seqs []int64, q store.Scan, out *store.Scanned) (
 	if out.More = len(seqs) > q.Most; out.More {
 		seqs = seqs[:q.Most]
 	}
-	content := slab{meta: q.Meta}
+	d := reading{store: s, meta: q.Meta}
 	for _, seq := range seqs {
-		if content.size > store.MaxContent {
+		if d.full() {
 			out.More = true
 			break
 		}
 		out.Next = seq
 		for r := range c.rows(&err, fetchRow, seq) {
-			if len(q.Types) > 0 && !slices.Contains(q.Types, r.ColumnText(6)) {
+			if len(q.Types) > 0 && !slices.Contains(q.Types, r.ColumnText(columnType)) {
 				continue
 			}
-			sealed, err := s.seal(c, r, &content)
+			sealed, err := d.seal(c, r)
 			if err != nil {
 				return err
 			}
@@ -205,28 +167,6 @@ func (s *Store) fetch(c *conn, seqs []int64, q store.Scan, out *store.Scanned) (
 		}
 	}
 	return nil
-}
-
-// seal reads a row of columns.
-func (s *Store) seal(c *conn, r *sqlite3.Stmt, content *slab) (view.Sealed, error) {
-	label, err := s.labelOf(c, r.ColumnInt64(1))
-	if err != nil {
-		return view.Sealed{}, err
-	}
-	row := store.Row{
-		Seq: r.ColumnInt64(0), Flags: r.ColumnInt64(2), Added: r.ColumnInt64(3), Seconds: r.ColumnInt64(4), Nanoseconds: r.ColumnInt64(5),
-		Type: c.typeName(r.ColumnRawText(6)), ID: r.ColumnText(7), Version: r.ColumnText(8),
-	}
-	s.mu.RLock()
-	collection := s.names[r.ColumnInt64(9)]
-	s.mu.RUnlock()
-	m := row.Meta(collection, label)
-	if content.meta || m.Withdrawn {
-		return view.Seal(m, nil), nil
-	}
-	var sum [sha256.Size]byte
-	copy(sum[:], r.ColumnRawBlob(columnSum))
-	return view.SealSummed(m, content.keep(r.ColumnRawBlob(columnRaw)), sum), nil
 }
 
 // Versions returns all versions of an object in a collection, oldest first,
@@ -261,18 +201,18 @@ func (s *Store) Sightings(ctx context.Context, community, id string) ([]view.Sea
 
 // sealed returns the rows of a query.
 func (s *Store) sealed(ctx context.Context, query func(*conn) (sql string, args []any, err error)) (out []view.Sealed, err error) {
-	var content slab
+	d := reading{store: s}
 	err = s.readers.read(ctx, func(c *conn) (err error) {
 		sql, args, err := query(c)
 		if err != nil {
 			return err
 		}
 		for r := range c.rows(&err, sql, args...) {
-			sealed, err := s.seal(c, r, &content)
+			sealed, err := d.seal(c, r)
 			if err != nil {
 				return err
 			}
-			if content.size > store.MaxContent {
+			if d.full() {
 				break
 			}
 			out = append(out, sealed)
@@ -283,43 +223,6 @@ func (s *Store) sealed(ctx context.Context, query func(*conn) (sql string, args 
 		return nil, fmt.Errorf("objects: %w", err)
 	}
 	return out, nil
-}
-
-// Seek returns the highest position whose date_added is at or before t, 0 when
-// there is none. The order and date_added grow together, so no index is needed:
-// it looks at one row for each bit of the answer.
-func (s *Store) Seek(ctx context.Context, t time.Time) (int64, error) {
-	// What was added later than t in the same microsecond is later than t.
-	us := t.UnixMicro()
-	s.mu.RLock()
-	head, last := s.head, s.added
-	s.mu.RUnlock()
-	if us >= last {
-		return head, nil
-	}
-	low, high := int64(0), head // low is at or before t, high is after it
-	err := s.readers.read(ctx, func(c *conn) (err error) {
-		for low+1 < high {
-			middle := low + (high-low)/2
-			seq, added := high, us+1 // withdrawn positions have no row
-			for r := range c.rows(&err, "SELECT seq, added FROM objects WHERE seq >= ? ORDER BY seq LIMIT 1", middle) {
-				seq, added = r.ColumnInt64(0), r.ColumnInt64(1)
-			}
-			switch {
-			case err != nil:
-				return err
-			case seq >= high || added > us:
-				high = middle
-			default:
-				low = seq
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("seek: %w", err)
-	}
-	return low, nil
 }
 
 // labelOf returns the one label with a number. It is read once and then kept,
