@@ -2,6 +2,7 @@
 package indicator
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,16 @@ type Indicator struct {
 	Benign  bool   // it shows what is harmless: nothing to look for
 	Revoked bool
 	Version time.Time // the STIX property modified
+	Creator string    // id of the identity that says so; "" when the source has none
+
+	// Confidence is the producer's own, from 1 to 100 (STIX 2.1 Appendix A); 0: none is stated.
+	Confidence int
+	// Marked are the markings that only a policy explains, see [Policy]. Until
+	// then they allow nothing.
+	Marked []string
+	// Quiet says that to tell of it would tell too many that it exists: TLP:RED.
+	Quiet  bool
+	Unread int // constants of its pattern that are no value
 }
 
 // Valid reports whether it is to be used at a moment.
@@ -89,53 +100,84 @@ func iep(permitted string) Action {
 	return Keep
 }
 
-// policies are the actions that marking-definitions of the same input allow.
-type policies map[string]Action
+// Policies are the actions that marking-definitions allow, by their ids.
+type Policies map[string]Action
 
-// note takes in a marking-definition with an IEP policy, a PAP statement, or a
-// statement that is text only. Any other stays unknown.
-func (p policies) note(v stix.Value) {
-	id := v.Get("id").Text()
+// Policy reads a marking-definition with an IEP policy, a PAP statement, or a
+// statement that is text only. It reports false for any other object: what a
+// marking of another kind allows is not known.
+func Policy(v stix.Value) (id string, allowed Action, ok bool) {
+	id = v.Get("id").Text()
+	if kind, _, isID := stix.SplitID(id); !isID || kind != "marking-definition" || !v.Get("type").Is("marking-definition") {
+		return "", 0, false
+	}
 	if ext := v.Get("extensions").Get(iepExtension); ext.Exists() {
-		p[id] = iep(ext.Get("permitted_actions").Text())
-		return
+		return id, iep(ext.Get("permitted_actions").Text()), true
 	}
 	if a, ok := pap(v.Get("definition").Get("statement").Text()); ok {
-		p[id] = a
-	} else if a, ok := pap(v.Get("name").Text()); ok {
-		p[id] = a
-	} else if v.Get("definition_type").Is("statement") && !v.Get("extensions").Exists() {
-		p[id] = Any // text for people (STIX 2.1 §7.2.1.3)
+		return id, a, true
 	}
+	if a, ok := pap(v.Get("name").Text()); ok {
+		return id, a, true
+	}
+	if v.Get("definition_type").Is("statement") && !v.Get("extensions").Exists() {
+		return id, Any, true // text for people (STIX 2.1 §7.2.1.3)
+	}
+	return "", 0, false
 }
 
-// fromSTIX reads a STIX indicator. It reports false for any other object.
-func fromSTIX(v stix.Value, p policies) (Indicator, bool) {
+// Allowed returns what may be done at most when all of an indicator's markings
+// count. One that has no policy allows to keep the indicator and no more.
+func (p Policies) Allowed(in *Indicator) Action {
+	allowed := in.Action
+	for _, ref := range in.Marked {
+		allowed = min(allowed, p[ref]) // Keep for what is not known
+	}
+	return allowed
+}
+
+// Explain reports whether all of an indicator's markings are known.
+func (p Policies) Explain(in *Indicator) bool {
+	for _, ref := range in.Marked {
+		if _, ok := p[ref]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// FromSTIX reads a STIX indicator; its Action leaves out of account what its
+// Marked say. It reports false for any other object.
+func FromSTIX(v stix.Value) (Indicator, bool) {
 	kind, _, ok := stix.SplitID(v.Get("id").Text())
 	if !ok || kind != "indicator" || !v.Get("type").Is("indicator") {
 		return Indicator{}, false
 	}
-	in := Indicator{ID: v.Get("id").Text(), Name: v.Get("name").Text(), Action: Any, Revoked: v.Get("revoked").True()}
+	in := Indicator{
+		ID: v.Get("id").Text(), Name: v.Get("name").Text(), Action: Any, Revoked: v.Get("revoked").True(), Creator: v.Get("created_by_ref").Text(),
+	}
 	in.Version, _ = stix.ParseTime(v.Get("modified").Text())
 	in.From, _ = stix.ParseTime(v.Get("valid_from").Text())
 	in.Until, _ = stix.ParseTime(v.Get("valid_until").Text())
+	if n, ok := v.Get("confidence").Int(); ok && n >= 0 && n <= 100 {
+		in.Confidence = int(n)
+	}
 	for _, t := range v.Get("indicator_types").Elements() {
 		in.Benign = in.Benign || t.Is("benign") // STIX 2.1 §10.6
 	}
-	in.mark(v, p)
+	in.mark(v)
 	if in.Kind = v.Get("pattern_type").Text(); in.Kind != "stix" {
 		in.Rule = v.Get("pattern").Text()
 		return in, true
 	}
 	if parsed, err := pattern.Parse(v.Get("pattern").Text()); err == nil {
-		in.Values, _ = Values(parsed)
+		in.Values, in.Unread = Values(parsed)
 	}
 	return in, true
 }
 
-// mark notes what the markings allow: the most restrictive of them counts, and
-// a marking that is not known allows to keep the indicator and no more.
-func (in *Indicator) mark(v stix.Value, p policies) {
+// mark notes what the markings allow: the most restrictive of them counts.
+func (in *Indicator) mark(v stix.Value) {
 	for _, l := range v.Get("labels").Elements() {
 		if a, ok := pap(l.Text()); ok {
 			in.Action = min(in.Action, a)
@@ -144,9 +186,12 @@ func (in *Indicator) mark(v stix.Value, p policies) {
 	note := func(ref string) {
 		if label, ok := tlp.FromMarking(ref); ok {
 			in.TLP = max(in.TLP, label)
+			in.Quiet = in.Quiet || label == tlp.Red
 			return
 		}
-		in.Action = min(in.Action, p[ref]) // Keep for what is not known
+		if !slices.Contains(in.Marked, ref) {
+			in.Marked = append(in.Marked, ref)
+		}
 	}
 	for _, ref := range v.Get("object_marking_refs").Elements() {
 		note(ref.Text())

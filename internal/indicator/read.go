@@ -53,7 +53,7 @@ func Read(r io.Reader) (Result, error) {
 		return Result{}, &tocsin.Error{Kind: tocsin.TooLarge, Message: "the file is larger than 512 MiB", Hint: "split it"}
 	}
 	var result Result
-	c := collector{result: &result, known: map[string]int{}, policies: policies{}}
+	c := collector{result: &result, known: map[string]int{}, policies: Policies{}}
 	for object, err := range objects(bytes.TrimPrefix(text, []byte("\ufeff"))) {
 		if err != nil {
 			return Result{}, err
@@ -92,7 +92,7 @@ func objects(text []byte) iter.Seq2[json.RawMessage, error] {
 type collector struct {
 	result   *Result
 	known    map[string]int // STIX id → place in result
-	policies policies
+	policies Policies
 	waiting  []json.RawMessage // STIX indicators: the policies that they name may come later
 }
 
@@ -135,7 +135,9 @@ func (c *collector) take(raw json.RawMessage) error {
 		c.waiting = append(c.waiting, raw)
 	case shape.Type == "marking-definition":
 		if v, err := stix.Parse(raw, stix.Limits{Bytes: len(raw)}); err == nil {
-			c.policies.note(v)
+			if id, allowed, ok := Policy(v); ok {
+				c.policies[id] = allowed
+			}
 		}
 	case len(shape.Attr) > 0:
 		(&mispEvent{Attribute: shape.Attr}).addTo(c.result)
@@ -151,11 +153,12 @@ func (c *collector) finish() {
 			c.result.Unread++
 			continue
 		}
-		in, ok := fromSTIX(v, c.policies)
+		in, ok := FromSTIX(v)
 		if !ok {
 			c.result.Unread++
 			continue
 		}
+		in.Action = c.policies.Allowed(&in)
 		at, known := c.known[in.ID]
 		switch {
 		case !known:
