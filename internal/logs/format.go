@@ -34,8 +34,19 @@ var (
 	csvLine    = regexp.MustCompile(`^"?[A-Za-z_][\w .:@-]*"?(,"?[A-Za-z_][\w .:@-]*"?)+\r?$`)
 )
 
-// detect guesses a log's format from its beginning.
-func detect(text []byte) Format {
+// IsCompressed reports whether a file begins as what gzip, zstd, xz, bzip2 or
+// lz4 write.
+func IsCompressed(text []byte) bool {
+	for _, magic := range []string{"\x1f\x8b", "\x28\xb5\x2f\xfd", "\xfd7zXZ\x00", "BZh91AY&SY", "\x04\x22\x4d\x18"} {
+		if bytes.HasPrefix(text, []byte(magic)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Detect guesses a log's format from its beginning.
+func Detect(text []byte) Format {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	line, _, _ := bytes.Cut(bytes.TrimLeft(text, "\r\n"), []byte{'\n'})
 	switch {

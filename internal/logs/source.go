@@ -56,7 +56,7 @@ func NewSource(r io.Reader) (*Source, error) {
 		return nil, cut(err)
 	}
 	s.end = err
-	s.Format = detect(first)
+	s.Format = Detect(first)
 	s.rest = first
 	return s, nil
 }
@@ -120,9 +120,7 @@ func (s *Source) Next() (Chunk, error) {
 		text := s.rest
 		end := bytes.LastIndexByte(text, '\n') + 1
 		if end == 0 && len(text) >= longestLine {
-			for end = len(text); end > longestLine/2 && isWord(text[end-1]); end-- {
-				continue
-			}
+			end = Cut(text)
 		}
 		if s.end != nil {
 			end = len(text)
@@ -142,6 +140,17 @@ func (s *Source) Next() (Chunk, error) {
 		}
 		s.rest, s.end = s.read(text)
 	}
+}
+
+// Cut returns where a text without an end of a line may be cut so that no word
+// is; if that is not in its second half, its end.
+func Cut(text []byte) int {
+	for end := len(text); end > len(text)/2; end-- {
+		if !isWord(text[end-1]) {
+			return end
+		}
+	}
+	return len(text)
 }
 
 // isWord reports whether a byte can be part of what is looked for.

@@ -134,6 +134,19 @@ func (s *Set) Remove(id string, v Value) {
 	s.store.drop(r, s.relocate)
 }
 
+// IDs appends the indicators that name a value.
+func (s *Set) IDs(ids []string, v Value) []string {
+	if v.kind == 0 {
+		return ids
+	}
+	key, h := keyOf(v)
+	r := s.find(v, key, h)
+	if r == 0 {
+		return ids
+	}
+	return append(append(ids, s.store.idOf(s.store.record(r), v.text)), s.more[r]...)
+}
+
 func (s *Set) setMore(r ref, ids []string) {
 	if len(ids) == 0 {
 		delete(s.more, r)

@@ -62,7 +62,7 @@ func Run(ctx context.Context, set *match.Set, r io.Reader, found func(Hit) error
 	for range workers {
 		running.Go(func() {
 			for p := range work {
-				search(set, source.Format, p)
+				p.hits, p.lines = Search(set, source.Format, p.Chunk)
 				close(p.done)
 			}
 		})
@@ -110,12 +110,14 @@ func Run(ctx context.Context, set *match.Set, r io.Reader, found func(Hit) error
 	return stats, readError
 }
 
-// search looks through a chunk. Only lines with hits are taken apart.
-func search(set *match.Set, format logs.Format, p *piece) {
-	text := p.Text
-	p.lines = int64(bytes.Count(text, []byte{'\n'}))
+// Search looks through some whole lines of a log and returns the hits and how
+// many lines there are; the hits count lines from the chunk's first. Only lines
+// with hits are taken apart. Nothing may change the set meanwhile.
+func Search(set *match.Set, format logs.Format, c logs.Chunk) (hits []Hit, total int64) {
+	text := c.Text
+	total = int64(bytes.Count(text, []byte{'\n'}))
 	if n := len(text); n > 0 && text[n-1] != '\n' {
-		p.lines++
+		total++
 	}
 	counted, lines := 0, int64(1)
 	start, end := 0, -1 // of the line that is taken apart
@@ -128,7 +130,7 @@ func search(set *match.Set, format logs.Format, p *piece) {
 			if end = bytes.IndexByte(text[h.Offset:], '\n') + h.Offset; end < h.Offset {
 				end = len(text)
 			}
-			header := logs.Header(format, text[:start], p.Header)
+			header := logs.Header(format, text[:start], c.Header)
 			event = logs.Parse(format, bytes.TrimSuffix(text[start:end], []byte{'\r'}), header)
 		}
 		line := text[start:end]
@@ -140,10 +142,11 @@ func search(set *match.Set, format logs.Format, p *piece) {
 			}
 			field += ":port"
 		}
-		p.hits = append(p.hits, Hit{
-			Indicator: h.ID, Value: h.Value, Found: string(text[h.Offset:h.End]), Line: lines, Offset: p.Offset + int64(h.Offset), Time: event.Time, Field: field,
+		hits = append(hits, Hit{
+			Indicator: h.ID, Value: h.Value, Found: string(text[h.Offset:h.End]), Line: lines, Offset: c.Offset + int64(h.Offset), Time: event.Time, Field: field,
 		})
 	}
+	return hits, total
 }
 
 // cutPort takes an endpoint apart.
