@@ -26,8 +26,10 @@ type Options struct {
 	Blocklist string // file with everything that is blocked, one value a line
 	Lists     string // folder for domains.txt, ips.txt and urls.txt, made when it is not there
 	Nft       bool   // the nftables table "inet tocsin", which drops packets from and to blocked addresses
+	Exports   []Export
 
-	Logs    []string      // log files to watch, each from its beginning
+	Files   []string      // indicators that come from no hub: STIX, MISP, CSV or lists; read again when they change
+	Logs    []string      // log files to watch, each from its beginning; of patterns (*, ?, […]), what is there and comes
 	Allow   []string      // addresses, networks and domains that are never blocked, see [guard.AllowList]
 	Quiet   bool          // look, but send no sightings
 	First   time.Duration // how long after its first hit an indicator is reported; one second when zero
@@ -35,6 +37,8 @@ type Options struct {
 
 	Log      *slog.Logger // nil: none
 	Observer func(Event)  // told what happens, one event at a time; it must not wait. nil: nobody
+
+	nft runNft // nil: the program of this machine
 }
 
 // A Collection is one of a hub's.
@@ -58,9 +62,10 @@ const (
 	Unblocked                         // a value is enforced no more: Value
 	HeldBack                          // a value of an indicator will not be blocked: Collection, Indicator, Value, Reason
 	Enforced                          // lists and firewall are up to date: Count values, Held by reason, Took
-	Hit                               // an indicator's value stands in a log, for the first time since its last report: Collection, Indicator, Value, File
+	Hit                               // an indicator's value stands in a log, for the first time since its last report: Collection, Indicator, Value, File, Field
 	Reported                          // the hub has a sighting: Collection, Indicator, Sighting, Count
 	Failed                            // something did not work and will be tried again: Err, and Collection or File
+	Alive                             // once a minute: all is as it was written, or is written anew now: Count, Held
 )
 
 // An Event is something that happened. It never holds a line of a log.
@@ -72,6 +77,7 @@ type Event struct {
 	Value      string
 	Reason     string
 	File       string
+	Field      string // of the event that a log's line is; "text" when it has none
 	Sighting   string
 	Count      int64
 	Held       map[string]int // how many values of valid indicators are not blocked, by reason
@@ -110,23 +116,33 @@ func Run(ctx context.Context, o Options) error {
 	if o.Summary <= 0 {
 		o.Summary = time.Hour
 	}
+	if o.nft == nil {
+		o.nft = nftProgram
+	}
 	a, err := open(o)
 	if err != nil {
 		return err
+	}
+	enforcer, err := newEnforcer(a)
+	if err != nil {
+		return errors.Join(err, a.journal.close())
 	}
 	parent := ctx
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	a.fail = cancel
+	looks := map[string]fileLook{}
+	a.lookAtFiles(ctx, looks) // before anything is written: a restart leaves no gap
 	var running sync.WaitGroup
-	running.Go(func() { a.enforce(ctx) })
+	running.Go(func() { enforcer.enforce(ctx) })
 	for _, c := range o.Collections {
 		running.Go(func() { a.subscribe(ctx, c) })
 	}
-	for _, path := range o.Logs {
-		running.Go(func() { a.watch(ctx, path) })
+	if len(o.Files) > 0 {
+		running.Go(func() { a.readFiles(ctx, looks) })
 	}
 	if len(o.Logs) > 0 {
+		running.Go(func() { a.watchAll(ctx) })
 		running.Go(func() { a.report(ctx) })
 	}
 	<-ctx.Done()
@@ -140,15 +156,19 @@ func Run(ctx context.Context, o Options) error {
 
 // open checks the options and reads the state.
 func open(o Options) (*agent, error) {
-	if o.Hub == nil || len(o.Collections) == 0 || o.State == "" {
-		return nil, &tocsin.Error{Kind: tocsin.Invalid, Message: "an agent needs a hub, a collection and a folder for its state"}
+	if o.State == "" || len(o.Files) == 0 && len(o.Collections) == 0 || len(o.Collections) > 0 && o.Hub == nil {
+		return nil, &tocsin.Error{Kind: tocsin.Invalid, Message: "an agent needs a hub and a collection, or files with indicators, and a folder for its state"}
 	}
 	for _, c := range o.Collections {
 		if c.Community == "" || c.Collection == "" || strings.ContainsAny(c.key(), " \n") || strings.Count(c.key(), "/") != 1 {
 			return nil, &tocsin.Error{Kind: tocsin.Invalid, Message: "this is no collection: " + guard.Printable(c.key()), Hint: "name one as community/collection"}
 		}
 	}
-	protected, err := guard.New(o.Allow, o.Hub.Host())
+	host := ""
+	if o.Hub != nil {
+		host = o.Hub.Host()
+	}
+	protected, err := guard.New(o.Allow, host)
 	if err != nil {
 		return nil, err
 	}
@@ -163,9 +183,13 @@ func open(o Options) (*agent, error) {
 	a := &agent{
 		Options: o, changed: make(chan struct{}, 1), book: newBook(protected), unsettled: map[string]bool{}, settled: make(chan struct{}),
 	}
-	for i, c := range o.Collections {
-		a.book.order[c.key()] = i
+	for _, c := range o.Collections {
+		a.book.order = append(a.book.order, c.key())
 		a.unsettled[c.key()] = true
+	}
+	for _, path := range o.Files {
+		a.book.order = append(a.book.order, fileKey(path))
+		a.unsettled[fileKey(path)] = true
 	}
 	if a.journal, err = openJournal(o.State, a.book); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
@@ -175,21 +199,21 @@ func open(o Options) (*agent, error) {
 	}
 	for _, c := range o.Collections {
 		if _, known := a.book.cursors[c.key()]; known {
-			a.settle(c)
+			a.settle(c.key())
 		}
 	}
 	a.wake()
 	return a, nil
 }
 
-// settle notes that a collection was read to where it ended.
-func (a *agent) settle(c Collection) {
+// settle notes that a source was read to where it ended.
+func (a *agent) settle(key string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.unsettled[c.key()] {
+	if !a.unsettled[key] {
 		return
 	}
-	if delete(a.unsettled, c.key()); len(a.unsettled) == 0 {
+	if delete(a.unsettled, key); len(a.unsettled) == 0 {
 		close(a.settled)
 	}
 }

@@ -5,29 +5,40 @@ import (
 	"container/heap"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"tocsin/internal/guard"
+	parsed "tocsin/internal/indicator"
 	"tocsin/internal/match"
 	"tocsin/internal/taxii/client"
 	"tocsin/stix"
 )
 
-// A book is what the agent knows: the newest version of every indicator in each
-// collection, and what of them is valid now. Its owner guards it.
+// A book is what the agent knows: the newest version of every indicator on each
+// shelf, and what of them is valid now. Its owner guards it.
 type book struct {
-	guard   *guard.Guard
-	order   map[string]int                   // collections by preference
-	shelves map[string]map[string]*indicator // collection → id → newest version
-	cursors map[string]cursors               // collection → how far it was read
-	set     *match.Set                       // values of valid indicators, by indicator.key
-	blocked map[match.Value]int              // values to enforce → how many valid indicators name them
-	held    map[string]int                   // reason → how many values of valid indicators are not blocked for it
-	due     dueList                          // what becomes valid or invalid, and when
-	count   int                              // indicators on all shelves
-	dirty   map[match.Value]change           // values whose blocking may have changed since it was last asked
-	news    []Event                          // what to tell
+	guard    *guard.Guard
+	shelves  map[string]*shelf
+	order    []string                // keys of shelves, the preferred first
+	cursors  map[string]cursors      // collection → how far it was read
+	policies parsed.Policies         // what markings allow
+	marked   map[string][]*indicator // marking → valid indicators that have it
+	set      *match.Set              // values of valid indicators that may be looked for, by indicator.key
+	unread   int                     // constants of valid indicators that are no value
+	due      dueList                 // what becomes valid or invalid, and when
+	count    int                     // indicators on all shelves
+
+	dirty   map[match.Value]change // values that may be exported now and were not, or the other way round
+	touched map[*indicator]bool    // what became valid or invalid, or may be used otherwise
+}
+
+// A shelf is what one source has.
+type shelf struct {
+	key        string     // a collection's, or "file:" and a path
+	collection Collection // empty for a file
+	rank       int        // among the sources: 0 is preferred
+	indicators map[string]*indicator
+	policies   map[string]bool // markings that it explains
 }
 
 // cursors are how far a collection was read: each way of reading has its own
@@ -37,80 +48,142 @@ type cursors struct {
 	Poll   client.Cursor `json:"poll,omitzero"`
 }
 
-// A change is who last had a value blocked.
+// A change is who last had a value change.
 type change struct {
-	collection Collection
-	indicator  string
-	came       time.Time
+	by   *indicator
+	came time.Time // zero: nobody new did
 }
 
 func newBook(g *guard.Guard) *book {
 	return &book{
-		guard: g, order: map[string]int{}, shelves: map[string]map[string]*indicator{}, cursors: map[string]cursors{}, set: match.NewSet(),
-		blocked: map[match.Value]int{}, held: map[string]int{}, dirty: map[match.Value]change{},
+		guard: g, shelves: map[string]*shelf{}, cursors: map[string]cursors{}, policies: parsed.Policies{}, marked: map[string][]*indicator{}, set: match.NewSet(),
+		dirty: map[match.Value]change{}, touched: map[*indicator]bool{},
 	}
 }
 
-// take puts an indicator on a collection's shelf if it is newer than what is
-// there, and reports whether it is. What was revoked stays so (STIX 2.1 §3.6).
-func (b *book) take(collection string, in *indicator, now time.Time) bool {
-	shelf := b.shelves[collection]
-	if shelf == nil {
-		shelf = map[string]*indicator{}
-		b.shelves[collection] = shelf
+// shelf returns a source's shelf.
+func (b *book) shelf(key string) *shelf {
+	s := b.shelves[key]
+	if s == nil {
+		s = &shelf{key: key, rank: slices.Index(b.order, key), indicators: map[string]*indicator{}, policies: map[string]bool{}}
+		if s.rank < 0 {
+			s.rank = len(b.order)
+		}
+		if !isFile(key) {
+			s.collection = collectionOf(key)
+		}
+		b.shelves[key] = s
 	}
-	if known := shelf[in.ID]; known != nil {
+	return s
+}
+
+// get returns the indicator that a key of the set names, nil when it is gone.
+func (b *book) get(key string) *indicator {
+	where, id := cutKey(key)
+	if s := b.shelves[where]; s != nil {
+		return s.indicators[id]
+	}
+	return nil
+}
+
+// take puts an indicator on a shelf if it is newer than what is there, and
+// reports whether it is. What was revoked stays so (STIX 2.1 §3.6).
+func (b *book) take(key string, in *indicator, now time.Time) bool {
+	s := b.shelf(key)
+	if known := s.indicators[in.ID]; known != nil {
 		if known.Revoked || !in.Version.After(known.Version) {
 			return false
 		}
-		b.drop(collection, in.ID)
+		b.drop(key, in.ID)
 	}
 	b.count++
-	in.key = collection + " " + in.ID
-	shelf[in.ID] = in
+	in.shelf = s
+	s.indicators[in.ID] = in
 	b.settle(in, now)
 	return true
 }
 
-// withdraw takes a version of an indicator from a collection's shelf, and
-// reports whether it was there. An older version that may still be shared does
-// not come back: the newest word on it was taken back.
-func (b *book) withdraw(collection, id, version string) bool {
-	known := b.shelves[collection][id]
+// explain notes what a marking allows, and reports whether that is news. Of
+// two that say so differently the more restrictive counts.
+func (b *book) explain(key, marking string, allowed parsed.Action) bool {
+	s := b.shelf(key)
+	known, ok := b.policies[marking]
+	if ok && known <= allowed && s.policies[marking] {
+		return false
+	}
+	s.policies[marking] = true
+	if ok {
+		allowed = min(allowed, known)
+	}
+	b.policies[marking] = allowed
+	b.reconsider(marking)
+	return true
+}
+
+// forget takes back what a marking allows.
+func (b *book) forget(key, marking string) bool {
+	s := b.shelf(key)
+	if !s.policies[marking] {
+		return false
+	}
+	delete(s.policies, marking)
+	for _, other := range b.shelves {
+		if other.policies[marking] {
+			return true
+		}
+	}
+	delete(b.policies, marking)
+	b.reconsider(marking)
+	return true
+}
+
+// reconsider has everything with a marking looked at again.
+func (b *book) reconsider(marking string) {
+	for _, in := range slices.Clone(b.marked[marking]) {
+		b.deactivate(in)
+		b.activate(in)
+	}
+}
+
+// withdraw takes a version of an indicator from a shelf, and reports whether it
+// was there. An older version that may still be shared does not come back: the
+// newest word on it was taken back.
+func (b *book) withdraw(key, id, version string) bool {
+	known := b.shelf(key).indicators[id]
 	at, ok := stix.ParseTime(version)
 	if known == nil || ok && !at.Equal(known.Version) {
 		return false
 	}
-	b.drop(collection, id)
+	b.drop(key, id)
 	return true
 }
 
-func (b *book) drop(collection, id string) {
-	if known := b.shelves[collection][id]; known != nil {
+func (b *book) drop(key, id string) {
+	s := b.shelf(key)
+	if known := s.indicators[id]; known != nil {
 		b.deactivate(known)
-		delete(b.shelves[collection], id)
+		delete(s.indicators, id)
 		b.count--
 	}
 }
 
 // current reports whether an indicator is still the newest version of itself.
-func (b *book) current(in *indicator) bool {
-	collection, id, _ := strings.Cut(in.key, " ")
-	return b.shelves[collection][id] == in
-}
+func (b *book) current(in *indicator) bool { return in.shelf.indicators[in.ID] == in }
 
 // settle makes an indicator valid or invalid, as the clock says, and notes when
 // that changes next.
 func (b *book) settle(in *indicator, now time.Time) {
-	valid := !in.Revoked && !now.Before(in.From) && (in.Until.IsZero() || now.Before(in.Until))
+	valid := !in.Revoked && !in.Benign && !now.Before(in.From) && (in.Until.IsZero() || now.Before(in.Until))
 	switch {
 	case valid && !in.active:
 		b.activate(in)
 	case !valid && in.active:
 		b.deactivate(in)
+	case !valid && !in.came.IsZero():
+		b.touched[in] = true
 	}
 	switch {
-	case in.Revoked || len(in.Values) == 0:
+	case in.Revoked || in.Benign || len(in.Values) == 0 && in.Rule == "":
 	case now.Before(in.From):
 		heap.Push(&b.due, dueEntry{in.From, in})
 	case valid && !in.Until.IsZero():
@@ -134,26 +207,35 @@ func (b *book) tick(now time.Time) (changed bool) {
 	return changed
 }
 
-// activate puts an indicator's values into the set and, as far as they may be
-// blocked, on the lists.
+// allowed returns what may be done with an indicator at most.
+func (b *book) allowed(in *indicator) parsed.Action {
+	if len(in.Marked) == 0 {
+		return in.Action
+	}
+	return b.policies.Allowed(in.source())
+}
+
+// secret reports whether a sighting of an indicator would tell too many that it
+// exists.
+func (b *book) secret(in *indicator) bool {
+	return in.Quiet || len(in.Marked) > 0 && !b.policies.Explain(in.source())
+}
+
+// activate puts an indicator's values into the set, if they may be looked for.
 func (b *book) activate(in *indicator) {
 	in.active = true
-	for _, stored := range in.Values {
-		v, reason := b.look(in, stored)
-		if v.Kind() != 0 {
-			b.set.Add(in.key, v)
-		}
-		switch {
-		case reason != "":
-			b.held[reason]++
-			if !in.came.IsZero() {
-				b.news = append(b.news, Event{Kind: HeldBack, Collection: in.collection(), Indicator: in.ID, Value: v.Text(), Reason: reason})
-			}
-		case isBlockable(v):
-			b.blocked[v]++
-			b.dirty[v] = change{in.collection(), in.ID, in.came}
-		}
+	in.sought = b.allowed(in) >= parsed.Detect
+	b.unread += in.Unread
+	for _, marking := range in.Marked {
+		b.marked[marking] = append(b.marked[marking], in)
 	}
+	for _, v := range in.Values {
+		if in.sought {
+			b.set.Add(in.key(), v)
+		}
+		b.dirty[v] = change{in, in.came}
+	}
+	b.touched[in] = true
 }
 
 func (b *book) deactivate(in *indicator) {
@@ -161,86 +243,62 @@ func (b *book) deactivate(in *indicator) {
 		return
 	}
 	in.active = false
-	for _, stored := range in.Values {
-		v, reason := b.look(in, stored)
-		if v.Kind() != 0 {
-			b.set.Remove(in.key, v)
-		}
-		switch {
-		case reason != "":
-			if b.held[reason]--; b.held[reason] == 0 {
-				delete(b.held, reason)
-			}
-		case isBlockable(v):
-			if b.blocked[v]--; b.blocked[v] == 0 {
-				delete(b.blocked, v)
-			}
-			b.dirty[v] = change{in.collection(), in.ID, in.came}
+	b.unread -= in.Unread
+	for _, marking := range in.Marked {
+		if rest := dropOne(b.marked[marking], in); len(rest) > 0 {
+			b.marked[marking] = rest
+		} else {
+			delete(b.marked, marking)
 		}
 	}
-}
-
-// look returns a value and why it must not be blocked. It says the same each
-// time, so what is put on the lists is what is taken away.
-func (b *book) look(in *indicator, stored storedValue) (match.Value, string) {
-	v, ok := match.Parse(stored.Kind, stored.Text)
-	switch {
-	case !ok:
-		return match.Value{}, guard.NotAValue
-	case !isBlockable(v):
-		return v, ""
-	case in.Barred != "":
-		return v, in.Barred
+	for _, v := range in.Values {
+		if in.sought {
+			b.set.Remove(in.key(), v)
+		}
+		b.dirty[v] = change{in, time.Time{}}
 	}
-	return v, b.guard.Why(v)
+	in.sought = false
+	b.touched[in] = true
 }
 
-// isBlockable reports whether the lists have a place for such values.
-func isBlockable(v match.Value) bool {
-	switch v.Kind() {
-	case match.Address, match.Network, match.Domain, match.URL:
-		return true
-	case match.Hash, match.Email, match.Endpoint, match.JA3, match.JA4, match.ASN, match.FileName, match.RegistryKey, match.Mutex, match.UserAgent:
+// who returns the valid indicators that name a value, the preferred first.
+func (b *book) who(v match.Value) []*indicator {
+	var buffer [4]string
+	ids := b.set.IDs(buffer[:0], v)
+	all := make([]*indicator, 0, len(ids))
+	for _, key := range ids {
+		if in := b.get(key); in != nil {
+			all = append(all, in)
+		}
 	}
-	return false
-}
-
-func (in *indicator) collection() Collection {
-	c, _ := cutKey(in.key)
-	return c
-}
-
-// cutKey takes an indicator's key apart.
-func cutKey(key string) (c Collection, id string) {
-	collection, id, _ := strings.Cut(key, " ")
-	c.Community, c.Collection, _ = strings.Cut(collection, "/")
-	return c, id
-}
-
-// changes returns the values whose blocking may have changed since it was last
-// called, and what to tell.
-func (b *book) changes() (wanted map[match.Value]bool, by map[match.Value]change, news []Event) {
-	wanted = make(map[match.Value]bool, len(b.dirty))
-	for v := range b.dirty {
-		wanted[v] = b.blocked[v] > 0
+	if len(all) > 1 {
+		slices.SortFunc(all, preferred)
 	}
-	by, news = b.dirty, b.news
-	b.dirty, b.news = map[match.Value]change{}, nil
-	return wanted, by, news
+	return all
 }
 
-// find returns the indicator that a hit of the set names: of one that is in
-// several collections, the preferred.
-func (b *book) find(hits []match.Hit) []*indicator {
+func preferred(x, y *indicator) int {
+	return cmp.Or(cmp.Compare(x.shelf.rank, y.shelf.rank), cmp.Compare(x.ID, y.ID))
+}
+
+// changes returns what may have changed since it was last called.
+func (b *book) changes() (dirty map[match.Value]change, touched map[*indicator]bool) {
+	dirty, touched = b.dirty, b.touched
+	b.dirty, b.touched = map[match.Value]change{}, map[*indicator]bool{}
+	return dirty, touched
+}
+
+// find returns the indicators that keys of the set name: of one that is on
+// several shelves, the preferred.
+func (b *book) find(keys []string) []*indicator {
 	found := map[string]*indicator{}
-	for _, h := range hits {
-		collection, id, _ := strings.Cut(h.ID, " ")
-		in := b.shelves[collection][id]
+	for _, key := range keys {
+		in := b.get(key)
 		if in == nil {
 			continue
 		}
-		if known := found[id]; known == nil || b.order[collection] < b.order[known.collection().key()] {
-			found[id] = in
+		if known := found[in.ID]; known == nil || preferred(in, known) < 0 {
+			found[in.ID] = in
 		}
 	}
 	return slices.SortedFunc(maps.Values(found), func(x, y *indicator) int { return cmp.Compare(x.ID, y.ID) })

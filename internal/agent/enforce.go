@@ -1,18 +1,21 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"tocsin"
+	"tocsin/internal/export"
 	"tocsin/internal/guard"
+	parsed "tocsin/internal/indicator"
 	"tocsin/internal/match"
 )
 
@@ -22,6 +25,7 @@ const (
 	clockEvery = time.Second
 	leastPause = 20 * time.Millisecond
 	mostPause  = 200 * time.Millisecond
+	beatEvery  = time.Minute
 )
 
 // mostTold is how many changes at once are told one by one.
@@ -34,60 +38,130 @@ const (
 	urlsName    = "urls.txt"
 )
 
-// A listed value is one that is enforced.
-type listed struct {
-	match.Value
-
-	prefix netip.Prefix // of an address or a network
+// A batch is changes that were not told yet, because not all is in place.
+type batch struct {
+	added   map[match.Value]change
+	removed map[match.Value]bool
+	began   time.Time // when the oldest of them was taken up
 }
 
-func list(v match.Value) listed {
-	if v.Kind() == match.Address || v.Kind() == match.Network {
-		return listed{v, guard.PrefixOf(v.Text())}
+func newBatch() *batch {
+	return &batch{added: map[match.Value]change{}, removed: map[match.Value]bool{}}
+}
+
+// note takes in what a gate lets through, or no longer.
+func (b *batch) note(p passage) {
+	for v, by := range p.added {
+		b.added[v] = by
+		delete(b.removed, v)
 	}
-	return listed{Value: v}
-}
-
-// compare orders networks by address, and other values by text.
-func (l listed) compare(other listed) int {
-	return cmp.Or(l.prefix.Compare(other.prefix), cmp.Compare(l.Text(), other.Text()))
-}
-
-// file returns the name of the list that a value is on.
-func (l listed) file() string {
-	switch l.Kind() {
-	case match.Domain:
-		return domainsName
-	case match.URL:
-		return urlsName
-	case match.Address, match.Network, match.Hash, match.Email, match.Endpoint, match.JA3, match.JA4, match.ASN, match.FileName, match.RegistryKey, match.Mutex, match.UserAgent:
+	for _, v := range p.removed {
+		delete(b.added, v)
+		b.removed[v] = true
 	}
-	return ipsName
+}
+
+// join takes in a later batch.
+func (b *batch) join(later *batch) {
+	for v, by := range later.added {
+		b.added[v] = by
+		delete(b.removed, v)
+	}
+	for v := range later.removed {
+		delete(b.added, v)
+		b.removed[v] = true
+	}
+	if b.began.IsZero() {
+		b.began = later.began
+	}
 }
 
 // An enforcer is what was written, and what still has to be.
 type enforcer struct {
 	*agent
 
-	lists    map[string][]listed    // by file, in order
-	firewall *firewall              // nil when there is none to write to
-	stale    map[string]bool        // files that do not say what the lists say
-	added    map[match.Value]change // blocked, but not yet told, because not all is written
-	removed  map[match.Value]bool   // the same
-	held     map[string]int         // what was told of the values that are not blocked
-	began    bool                   // everything was written once
+	gates    []*gate
+	targets  []*target
+	firewall *firewall // nil when there is none to write to
+	fireGate *gate
+	sids     *sidFile
+	batch    *batch
+	told     map[string]int // of the values that are not blocked, by reason
+	beaten   time.Time      // when everything was looked at last
+
+	count   atomic.Int64   // values in force, at the gate that lets most through
+	loading sync.Mutex     // guards what follows
+	held    map[string]int // values that are not in force, by reason
+	load    *batch         // what is told when the defenses have read it
+	loads   []*target      // whose defenses have to
+	kick    chan struct{}  // holds something when there is such
+	began   bool           // everything was in place once
 }
 
-// enforce writes lists and firewall whenever the book changes, and looks at the
-// clock: what expires leaves them by itself.
-func (a *agent) enforce(ctx context.Context) {
-	e := &enforcer{
-		agent: a, lists: map[string][]listed{}, added: map[match.Value]change{}, removed: map[match.Value]bool{},
-		stale: map[string]bool{ipsName: true, domainsName: true, urlsName: true},
+// newEnforcer checks what indicators are written to.
+func newEnforcer(a *agent) (*enforcer, error) {
+	e := &enforcer{agent: a, batch: newBatch(), kick: make(chan struct{}, 1)}
+	add := func(t *target, err error) error {
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(e.targets, func(other *target) bool { return filepath.Clean(other.File) == filepath.Clean(t.File) }) {
+			return &tocsin.Error{Kind: tocsin.Invalid, Message: "two exports have the same file: " + guard.Printable(t.File)}
+		}
+		t.gate = e.gate(t.terms())
+		for _, k := range t.format.Kinds {
+			t.gate.kinds[k] = true
+		}
+		if t.format.Carries != "" {
+			t.gate.carries[t.format.Carries] = true
+		}
+		e.targets = append(e.targets, t)
+		return nil
+	}
+	if a.Lists != "" {
+		for name, kinds := range map[string][]match.Kind{domainsName: {match.Domain}, ipsName: {match.Address, match.Network}, urlsName: {match.URL}} {
+			if err := add(listTarget(filepath.Join(a.Lists, name), kinds...)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if a.Blocklist != "" {
+		if err := add(listTarget(a.Blocklist)); err != nil {
+			return nil, err
+		}
+	}
+	for _, x := range a.Exports {
+		if err := add(newTarget(x)); err != nil {
+			return nil, err
+		}
 	}
 	if a.Nft {
-		e.firewall = &firewall{run: runNft}
+		e.firewall = &firewall{nft: a.nft}
+		e.fireGate = e.gate(terms{parsed.Block, 1})
+		e.fireGate.kinds[match.Address], e.fireGate.kinds[match.Network] = true, true
 	}
+	var err error
+	e.sids, err = openSIDs(a.State)
+	return e, err
+}
+
+// gate returns the gate of some terms.
+func (e *enforcer) gate(t terms) *gate {
+	for _, g := range e.gates {
+		if g.terms == t {
+			return g
+		}
+	}
+	e.gates = append(e.gates, newGate(t))
+	return e.gates[len(e.gates)-1]
+}
+
+// enforce writes what the gates let through whenever the book changes, and looks
+// at the clock: what expires leaves by itself.
+func (e *enforcer) enforce(ctx context.Context) {
+	var loading sync.WaitGroup
+	defer loading.Wait()
+	loading.Go(func() { e.reloads(ctx) })
 	tick := time.NewTicker(clockEvery)
 	defer tick.Stop()
 	var ended time.Time
@@ -96,12 +170,15 @@ func (a *agent) enforce(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-a.changed:
+		case <-e.changed:
 		case <-tick.C:
-			a.mu.Lock()
-			due := a.book.tick(time.Now())
-			a.mu.Unlock()
-			if !due && len(e.stale) == 0 {
+			e.mu.Lock()
+			due := e.book.tick(time.Now())
+			e.mu.Unlock()
+			if e.isStale() || e.beat(ctx) {
+				due = true
+			}
+			if !due {
 				continue
 			}
 		}
@@ -120,151 +197,260 @@ func (a *agent) enforce(ctx context.Context) {
 	}
 }
 
+// isStale reports whether something could not be written.
+func (e *enforcer) isStale() bool {
+	return e.firewall != nil && e.firewall.stale || slices.ContainsFunc(e.targets, func(t *target) bool { return t.stale })
+}
+
 // write enforces what the book wants now.
 func (e *enforcer) write(ctx context.Context, began time.Time) {
 	e.mu.Lock()
-	wanted, by, news := e.book.changes()
-	held := maps.Clone(e.book.held)
+	dirty, touched := e.book.changes()
 	e.mu.Unlock()
-	for _, n := range news[:min(len(news), mostTold)] {
-		e.tell(n)
+	e.mu.RLock()
+	passages := make([]passage, len(e.gates))
+	for i, g := range e.gates {
+		passages[i] = g.update(e.book, dirty, touched)
 	}
-	for _, l := range e.update(wanted) {
-		e.stale[l.file()] = true
-		if delete(e.added, l.Value); wanted[l.Value] {
-			e.added[l.Value] = by[l.Value]
-			delete(e.removed, l.Value)
-		} else {
-			e.removed[l.Value] = true
+	held := map[string]int{}
+	if e.book.unread > 0 {
+		held[guard.NotAValue] = e.book.unread
+	}
+	e.mu.RUnlock()
+	for i, g := range e.gates {
+		p := passages[i]
+		if g.guards() {
+			e.batch.note(p)
+			e.tellHeld(p.held)
+		}
+		for _, t := range e.targets {
+			t.stale = t.stale || t.gate == g && t.concerns(p)
+		}
+		if g == e.fireGate {
+			e.firewall.change(p.added, p.removed)
+		}
+		for reason, n := range g.reasons() { // of gates that hold back the same, once
+			held[reason] = max(held[reason], n)
 		}
 	}
-	if len(e.stale) == 0 && maps.Equal(held, e.held) {
+	if e.batch.began.IsZero() {
+		e.batch.began = began
+	}
+	if !e.isStale() && maps.Equal(held, e.told) {
+		e.batch = newBatch()
 		return
 	}
 	if err := errors.Join(e.toFirewall(ctx), e.toFiles()); err != nil {
 		e.failed(ctx, "enforce", Event{Err: err})
 		return
 	}
-	clear(e.stale)
-	e.announce(ctx, held, began)
-	e.began, e.held = true, held
+	e.told = held
+	most := 0
+	for _, g := range e.gates {
+		most = max(most, g.count())
+	}
+	e.count.Store(int64(most))
+	e.loading.Lock()
+	e.held = maps.Clone(held)
+	e.loading.Unlock()
+	e.pass(ctx)
 }
 
-// announce tells what is enforced now.
-func (e *enforcer) announce(ctx context.Context, held map[string]int, began time.Time) {
-	now := time.Now()
-	few := len(e.added)+len(e.removed) <= mostTold
-	for v, by := range e.added {
-		if few && !by.came.IsZero() {
-			e.tell(Event{Kind: Blocked, Collection: by.collection, Indicator: by.indicator, Value: v.Text(), Took: now.Sub(by.came)})
-		}
-	}
-	for v := range e.removed {
-		if few && e.began {
-			e.tell(Event{Kind: Unblocked, Value: v.Text()})
-		}
-	}
-	blocked, kept := 0, 0
-	for _, l := range e.lists {
-		blocked += len(l)
-	}
-	for _, n := range held {
-		kept += n
-	}
-	e.Log.InfoContext(ctx, "enforced", "blocked", blocked, "added", len(e.added), "removed", len(e.removed),
-		"held_back", kept, "ms", now.Sub(began).Milliseconds())
-	e.tell(Event{Kind: Enforced, Count: int64(blocked), Held: held, Took: now.Sub(began)})
-	clear(e.added)
-	clear(e.removed)
-}
-
-// update makes the lists hold what is wanted, and returns what came and went.
-func (e *enforcer) update(wanted map[match.Value]bool) (changed []listed) {
-	byFile := map[string][]listed{}
-	for v := range wanted {
-		l := list(v)
-		byFile[l.file()] = append(byFile[l.file()], l)
-	}
-	for file, some := range byFile {
-		slices.SortFunc(some, listed.compare)
-		var moved []listed
-		e.lists[file], moved = merge(e.lists[file], some, wanted)
-		changed = append(changed, moved...)
-	}
-	return changed
-}
-
-// merge makes a list in order hold those of some values that are wanted, and
-// not hold those that are not, in one pass. It returns which that changed.
-func merge(old, some []listed, wanted map[match.Value]bool) (merged, changed []listed) {
-	merged = make([]listed, 0, len(old)+len(some))
-	for len(old) > 0 || len(some) > 0 {
-		order := -1
-		if len(some) > 0 {
-			if order = 1; len(old) > 0 {
-				order = old[0].compare(some[0])
-			}
-		}
-		switch {
-		case order < 0: // nothing new about this one
-			merged = append(merged, old[0])
-			old = old[1:]
+// tellHeld tells of what came and is not blocked.
+func (e *enforcer) tellHeld(held []verdict) {
+	few := mostTold
+	for _, d := range held {
+		if d.by.came.IsZero() {
 			continue
-		case order == 0 && wanted[some[0].Value]:
-			merged = append(merged, old[0])
-			old = old[1:]
-		case order == 0:
-			changed = append(changed, old[0])
-			old = old[1:]
-		case wanted[some[0].Value]:
-			merged = append(merged, some[0])
-			changed = append(changed, some[0])
 		}
-		some = some[1:]
+		if few--; few < 0 {
+			return
+		}
+		e.tell(Event{Kind: HeldBack, Collection: d.by.by.collection(), Indicator: d.by.by.name(d.item.Value), Value: d.item.Value.Text(), Reason: d.reason})
 	}
-	return merged, changed
 }
 
 func (e *enforcer) toFirewall(ctx context.Context) error {
-	if e.firewall == nil || !e.stale[ipsName] {
+	if e.firewall == nil || !e.firewall.stale {
 		return nil
 	}
-	networks := make([]netip.Prefix, 0, len(e.lists[ipsName]))
-	for _, l := range e.lists[ipsName] {
-		networks = append(networks, l.prefix)
-	}
-	if err := e.firewall.apply(ctx, networks); err != nil {
+	if err := e.firewall.apply(ctx); err != nil {
 		return fmt.Errorf("nft: %w", err)
 	}
 	return nil
 }
 
-// toFiles writes the files that are not up to date. Whoever reads one sees it
-// as it was, or as it is, and nothing but values.
+// toFiles writes the files that are not up to date. One that cannot be written
+// does not keep the others from it.
 func (e *enforcer) toFiles() error {
-	put := func(path string, names ...string) error {
-		return writeFile(path, 0o644, func(w io.Writer) error {
-			for _, name := range names {
-				for _, l := range e.lists[name] {
-					if _, err := io.WriteString(w, l.Text()+"\n"); err != nil {
-						return err //nolint:wrapcheck // it names the file
-					}
+	var failed error
+	for _, t := range e.targets {
+		if !t.stale {
+			continue
+		}
+		var sids *export.SIDs
+		if t.format.Name == "suricata" || t.format.Name == "snort3" {
+			sids = &e.sids.SIDs
+		}
+		err := t.write(sids)
+		t.trouble = ""
+		if err != nil {
+			t.trouble = err.Error()
+		}
+		failed = errors.Join(failed, err)
+	}
+	return errors.Join(failed, e.sids.save())
+}
+
+// pass hands what was written to the defenses that have to be told, or tells of
+// it at once.
+func (e *enforcer) pass(ctx context.Context) {
+	done := e.batch
+	e.batch = newBatch()
+	e.loading.Lock()
+	for _, t := range e.targets {
+		if t.unloaded && len(t.command) > 0 && !slices.Contains(e.loads, t) {
+			e.loads = append(e.loads, t)
+		}
+		t.unloaded = false
+	}
+	wait := len(e.loads) > 0
+	if wait {
+		if e.load == nil {
+			e.load = newBatch()
+		}
+		e.load.join(done)
+	}
+	e.loading.Unlock()
+	if !wait {
+		e.announce(ctx, done)
+		return
+	}
+	select {
+	case e.kick <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// reloads runs the commands of defenses, one at a time. What changes while one
+// runs is told with the next: each command runs at most once more, however much
+// changed. One that fails is tried again, and what waits for it is not told.
+func (e *enforcer) reloads(ctx context.Context) {
+	retry := time.NewTicker(5 * clockEvery)
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.kick:
+		case <-retry.C:
+		}
+		e.loading.Lock()
+		targets, done := e.loads, e.load
+		e.loads, e.load = nil, nil
+		e.loading.Unlock()
+		if len(targets) == 0 {
+			continue
+		}
+		var again []*target
+		said := map[string]error{} // of what two exports share, one run is enough
+		for _, t := range targets {
+			err, ran := said[t.Reload]
+			if !ran {
+				err = reload(ctx, t.command, t.Wait)
+				said[t.Reload] = err
+				if err != nil {
+					e.failed(ctx, "reload", Event{File: t.File, Err: err})
 				}
 			}
-			return nil
-		})
+			if err != nil {
+				again = append(again, t)
+			}
+		}
+		if len(again) == 0 {
+			e.announce(ctx, done)
+			continue
+		}
+		e.loading.Lock()
+		for _, t := range again {
+			if !slices.Contains(e.loads, t) {
+				e.loads = append(e.loads, t)
+			}
+		}
+		if e.load != nil {
+			done.join(e.load)
+		}
+		e.load = done
+		e.loading.Unlock()
 	}
-	var failed error
-	if e.Lists != "" {
-		for name := range e.stale {
-			failed = errors.Join(failed, put(filepath.Join(e.Lists, name), name))
+}
+
+// announce tells what is enforced now.
+func (e *enforcer) announce(ctx context.Context, done *batch) {
+	now := time.Now()
+	e.loading.Lock()
+	first := !e.began
+	e.began = true
+	e.loading.Unlock()
+	few := len(done.added)+len(done.removed) <= mostTold
+	for v, by := range done.added {
+		if few && !by.came.IsZero() {
+			e.tell(Event{Kind: Blocked, Collection: by.by.collection(), Indicator: by.by.name(v), Value: v.Text(), Took: now.Sub(by.came)})
 		}
 	}
-	if e.Blocklist != "" && len(e.stale) > 0 {
-		failed = errors.Join(failed, put(e.Blocklist, ipsName, domainsName, urlsName))
+	for v := range done.removed {
+		if few && !first {
+			e.tell(Event{Kind: Unblocked, Value: v.Text()})
+		}
 	}
-	if failed != nil {
-		return fmt.Errorf("lists: %w", failed)
+	count := e.count.Load()
+	kept := 0
+	e.loading.Lock()
+	held := e.held
+	e.loading.Unlock()
+	for _, n := range held {
+		kept += n
 	}
-	return nil
+	e.Log.InfoContext(ctx, "enforced", "blocked", count, "added", len(done.added), "removed", len(done.removed), "held_back", kept, "ms", now.Sub(done.began).Milliseconds())
+	e.tell(Event{Kind: Enforced, Count: count, Held: held, Took: now.Sub(done.began)})
+}
+
+// beat looks, once a minute, whether everything is still as it was written, and
+// reports whether something is to be written anew. Somebody may have changed a
+// file, or flushed the firewall.
+func (e *enforcer) beat(ctx context.Context) bool {
+	if time.Since(e.beaten) < beatEvery {
+		return false
+	}
+	first := e.beaten.IsZero()
+	e.beaten = time.Now()
+	if first {
+		return false
+	}
+	lost := false
+	for _, t := range e.targets {
+		if !t.stale && !t.isIntact() {
+			t.stale, t.sum, lost = true, sumOf(t.File), true
+			e.Log.WarnContext(ctx, "export changed by somebody else", "file", t.File)
+		}
+	}
+	if e.firewall != nil && !e.firewall.stale && !e.firewall.isIntact(ctx) {
+		e.firewall.stale, e.firewall.known, lost = true, false, true
+		e.Log.WarnContext(ctx, "firewall changed by somebody else")
+	}
+	e.loading.Lock()
+	held := e.held
+	e.loading.Unlock()
+	e.tell(Event{Kind: Alive, Count: e.count.Load(), Held: held})
+	return lost
+}
+
+// networksIn returns the addresses and networks among values.
+func networksIn(values []match.Value) (all []netip.Prefix) {
+	for _, v := range values {
+		if v.Kind() == match.Address || v.Kind() == match.Network {
+			all = append(all, guard.PrefixOf(v.Text()))
+		}
+	}
+	return all
 }

@@ -417,6 +417,12 @@ func start(t testing.TB, h *hubclient.Client, o Options) *run {
 	return r
 }
 
+// sorted returns a list in order.
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return list
+}
+
 // list returns the lines of one of the lists.
 func (r *run) list(name string) []string { return lines(r.t, filepath.Join(r.o.Lists, name)) }
 

@@ -8,24 +8,32 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
-	"tocsin/internal/match"
+	"tocsin"
+	"tocsin/internal/logs"
 )
 
 // The pace and the bounds of reading a log.
 const (
 	lookEvery   = 100 * time.Millisecond
 	chunkBytes  = 256 << 10
-	longestLine = 1 << 20 // a longer one is looked through in pieces
+	longestLine = 1 << 20  // a longer one is looked through in pieces
+	longestHead = 64 << 10 // of a line that names fields; a longer one names none
 )
 
 // A place is how far a log was read. It knows the file by how it begins, not by
 // its name: logs are renamed when they are full.
 type place struct {
-	Offset int64  `json:"offset"` // of the first byte that was not looked through
-	Head   int    `json:"head"`   // how many bytes Sum is of, at most headBytes
-	Sum    []byte `json:"sum,omitempty"`
+	Offset int64       `json:"offset"` // of the first byte that was not looked through
+	Head   int         `json:"head"`   // how many bytes Sum is of, at most headBytes
+	Sum    []byte      `json:"sum,omitempty"`
+	Format logs.Format `json:"format,omitempty"`
+	Fields string      `json:"fields,omitempty"` // the line before it that names the fields, if the format has one
+	After  time.Time   `json:"after,omitzero"`   // when what was read was written last: what is older was read, or is no log
 }
 
 // headBytes is how much of a file tells it from others.
@@ -33,48 +41,16 @@ const headBytes = 1024
 
 // A follower reads a log as it grows, as 'tail -F' does: it goes on in the new
 // file when the log is renamed, begins anew when it is cut, and waits for one
-// that is not there.
+// that is not there. Files that the log was renamed to meanwhile are read in
+// their order; those that were compressed were read before, and are left alone.
 type follower struct {
-	path  string
-	file  *os.File // nil: none is open
-	at    place
-	rest  []byte                         // what was read behind the last end of a line
-	chunk []byte                         // buffer for reading
-	batch [][]byte                       // buffer for lines
-	lines func(lines [][]byte, at place) // takes whole lines; at is behind them
-}
-
-// watch looks through a log until the context ends. It begins when the agent
-// knows what to look for.
-func (a *agent) watch(ctx context.Context, path string) {
-	select {
-	case <-ctx.Done():
-		return
-	case <-a.settled:
-	}
-	f := &follower{path: path, at: a.reports.place(path), chunk: make([]byte, chunkBytes)}
-	f.lines = func(lines [][]byte, at place) { a.search(ctx, path, lines, at) }
-	defer f.close()
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	var said string
-	for ctx.Err() == nil {
-		more, err := f.look()
-		switch {
-		case err == nil:
-			said = ""
-		case err.Error() != said: // once, not ten times a second
-			said = err.Error()
-			a.failed(ctx, "log", Event{File: path, Err: err})
-		}
-		if more {
-			continue
-		}
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-		}
-	}
+	path string
+	file *os.File // nil: none is open
+	dull bool     // the open file is compressed: there is nothing to read in it
+	at   place
+	text []byte                                      // what was read and not taken: the begin of a line
+	size int                                         // how much is read at once; chunkBytes when zero
+	take func(c logs.Chunk, f logs.Format, at place) // takes whole lines; at is behind them
 }
 
 func (f *follower) close() {
@@ -82,7 +58,7 @@ func (f *follower) close() {
 		_ = f.file.Close() // it was only read
 		f.file = nil
 	}
-	f.rest = f.rest[:0]
+	f.text, f.dull = f.text[:0], false
 }
 
 // look reads a chunk, and reports whether there may be more to read at once.
@@ -92,14 +68,29 @@ func (f *follower) look() (more bool, err error) {
 			return false, err
 		}
 	}
-	n, err := f.file.ReadAt(f.chunk, f.at.Offset+int64(len(f.rest)))
+	if f.dull {
+		return f.turn()
+	}
+	size := f.size
+	if size == 0 {
+		size = chunkBytes
+	}
+	have := len(f.text)
+	f.text = slices.Grow(f.text, size)[:have+size]
+	n, err := f.file.ReadAt(f.text[have:], f.at.Offset+int64(have))
+	f.text = f.text[:have+n]
 	if n > 0 && !f.at.in(f.file) { // it was cut and has grown again
 		f.close()
-		f.at = place{}
 		return true, nil
 	}
 	if n > 0 {
-		return true, f.take(f.chunk[:n])
+		if f.at.Offset == 0 && have == 0 {
+			if logs.IsCompressed(f.text) {
+				f.dull, f.text = true, f.text[:0]
+				return false, &tocsin.Error{Kind: tocsin.Unsupported, Message: "this log is compressed", Hint: "name the one that is written to; 'tocsin scan' reads those"}
+			}
+		}
+		return true, f.deliver(have)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err //nolint:wrapcheck // it names the file
@@ -107,28 +98,85 @@ func (f *follower) look() (more bool, err error) {
 	return f.turn()
 }
 
-// open opens the log where it was left. When it was renamed meanwhile, what is
-// left of the old file is read first, if it is where logrotate puts it.
+// siblings returns the files that the log was renamed to, the oldest first, and
+// the log itself.
+func (f *follower) siblings() []string {
+	folder, base := filepath.Split(f.path)
+	entries, err := os.ReadDir(filepath.Clean(folder + "."))
+	if err != nil {
+		return []string{f.path}
+	}
+	type sibling struct {
+		path string
+		at   time.Time
+	}
+	var all []sibling
+	for _, e := range entries {
+		if !isRotated(base, e.Name()) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			all = append(all, sibling{folder + e.Name(), info.ModTime()})
+		}
+	}
+	slices.SortFunc(all, func(x, y sibling) int { return x.at.Compare(y.at) })
+	var paths []string
+	for _, s := range all {
+		if s.at.After(f.at.After) || f.at.Offset > 0 {
+			paths = append(paths, s.path)
+		}
+	}
+	return append(paths, f.path)
+}
+
+// isRotated reports whether a name is what a log of another is renamed to:
+// "access.log.1", "access.log-20260301".
+func isRotated(base, name string) bool {
+	rest, ok := strings.CutPrefix(name, base)
+	if !ok || len(rest) < 2 || !strings.ContainsRune(".-_", rune(rest[0])) || rest[1] < '0' || rest[1] > '9' {
+		return false
+	}
+	switch filepath.Ext(rest) {
+	case ".gz", ".xz", ".zst", ".bz2", ".lz4", ".Z", ".zip", ".new", ".tmp":
+		return false
+	}
+	return true
+}
+
+// open opens the log where it was left: in the file that it was in, whatever
+// that is called now. When that is gone, in the first that was written later.
 func (f *follower) open() error {
-	for _, path := range []string{f.path, f.path + ".1"} {
+	all := f.siblings()
+	if f.at.Offset > 0 {
+		for _, path := range slices.Backward(all) {
+			file, err := os.Open(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return err //nolint:wrapcheck // it names the file
+			}
+			if f.at.in(file) {
+				f.file = file
+				return nil
+			}
+			_ = file.Close() // it was only read
+		}
+		f.at = place{After: f.at.After} // what was read is gone: begin with what came after it
+		all = f.siblings()
+	}
+	if f.at.After.IsZero() { // nothing was read yet: what is old stays so
+		all = []string{f.path}
+	}
+	for _, path := range all {
 		file, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil {
-			return err //nolint:wrapcheck // it names the file
-		}
-		if f.at.Offset == 0 && path == f.path || f.at.Offset > 0 && f.at.in(file) {
-			f.file = file
-			return nil
-		}
-		_ = file.Close() // it was only read
+		f.file = file
+		return err //nolint:wrapcheck // it names the file
 	}
-	if f.at.Offset == 0 { // it is not there yet
-		return nil
-	}
-	f.at = place{} // what was read is gone: begin with what is there
-	return f.open()
+	return nil // it is not there yet
 }
 
 // in reports whether a file is the one that the place is in.
@@ -140,11 +188,11 @@ func (p place) in(file *os.File) bool {
 	if p.Head == 0 { // nothing of it was read yet
 		return true
 	}
-	sum, err := head(file, p.Head)
+	sum, err := head1(file, p.Head)
 	return err == nil && bytes.Equal(sum, p.Sum)
 }
 
-func head(file *os.File, n int) ([]byte, error) {
+func head1(file *os.File, n int) ([]byte, error) {
 	b := make([]byte, n)
 	if _, err := file.ReadAt(b, 0); err != nil {
 		return nil, err //nolint:wrapcheck // it names the file
@@ -153,56 +201,53 @@ func head(file *os.File, n int) ([]byte, error) {
 	return sum[:], nil
 }
 
-// take looks through what was read, line by line, and keeps what has no end yet.
-func (f *follower) take(b []byte) error {
-	f.batch = f.batch[:0]
-	used := int64(0)
-	for {
-		end := bytes.IndexByte(b, '\n')
-		if end < 0 {
-			break
-		}
-		line := b[:end]
-		if len(f.rest) > 0 {
-			f.rest = append(f.rest, line...)
-			line = bytes.Clone(f.rest)
-			used += int64(len(f.rest)) + 1
-			f.rest = f.rest[:0]
-		} else {
-			used += int64(end) + 1
-		}
-		f.batch = append(f.batch, bytes.TrimSuffix(line, []byte{'\r'}))
-		b = b[end+1:]
+// deliver hands on whole lines, and keeps what has no end yet. Behind what was
+// there before is what is new.
+func (f *follower) deliver(before int) error {
+	end := bytes.LastIndexByte(f.text[before:], '\n') + 1
+	if end > 0 {
+		return f.hand(before + end)
 	}
-	f.rest = append(f.rest, b...)
-	if len(f.rest) > longestLine {
-		return f.flush(used)
-	}
-	return f.deliver(used)
-}
-
-// flush takes what has no end as a line.
-func (f *follower) flush(used int64) error {
-	f.batch = append(f.batch, bytes.Clone(f.rest))
-	used += int64(len(f.rest))
-	f.rest = f.rest[:0]
-	return f.deliver(used)
-}
-
-// deliver hands on the lines of a batch, and where the log was read to.
-func (f *follower) deliver(used int64) error {
-	if used == 0 {
+	if len(f.text) < longestLine {
 		return nil
 	}
-	f.at.Offset += used
-	if n := int(min(f.at.Offset, headBytes)); n != f.at.Head {
-		sum, err := head(f.file, n)
+	return f.hand(logs.Cut(f.text)) // where no word is
+}
+
+// hand hands on the first bytes of what was read.
+func (f *follower) hand(n int) error {
+	if n == 0 {
+		return nil
+	}
+	text := f.text[:n]
+	next := f.at
+	if next.Offset == 0 {
+		next.Format = logs.Detect(text)
+	}
+	chunk := logs.Chunk{Text: text, Offset: next.Offset}
+	if next.Fields != "" {
+		chunk.Header = []byte(next.Fields)
+	}
+	if fields := logs.Header(next.Format, text, chunk.Header); len(fields) <= longestHead {
+		next.Fields = string(fields)
+	}
+	next.Offset += int64(n)
+	if size := int(min(next.Offset, headBytes)); size != next.Head {
+		sum, err := head1(f.file, size)
 		if err != nil {
 			return err
 		}
-		f.at.Head, f.at.Sum = n, sum
+		next.Head, next.Sum = size, sum
 	}
-	f.lines(f.batch, f.at)
+	if info, err := f.file.Stat(); err == nil {
+		next.After = info.ModTime()
+	}
+	f.at = next
+	f.take(chunk, next.Format, next)
+	f.text = append(f.text[:0], f.text[n:]...)
+	if cap(f.text) > 2*chunkBytes && len(f.text) < chunkBytes { // a line was long: the next is not
+		f.text = slices.Clone(f.text)
+	}
 	return nil
 }
 
@@ -212,60 +257,133 @@ func (f *follower) turn() (more bool, err error) {
 	if err != nil {
 		return false, err //nolint:wrapcheck // it names the file
 	}
-	if have.Size() < f.at.Offset+int64(len(f.rest)) { // it was cut
+	if have.Size() < f.at.Offset+int64(len(f.text)) { // it was cut; what it had may have been copied before
 		f.close()
-		f.at = place{}
 		return true, nil
 	}
 	now, err := os.Stat(f.path)
-	if errors.Is(err, fs.ErrNotExist) { // renamed, and there is no new one yet: whoever writes may still have the old one
-		return false, nil
-	}
-	if err != nil || os.SameFile(have, now) {
+	gone := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !gone {
 		return false, err //nolint:wrapcheck // it names the file
 	}
-	if have, err = f.file.Stat(); err == nil && have.Size() > f.at.Offset+int64(len(f.rest)) {
-		return true, nil // written between the two looks
+	if !gone && os.SameFile(have, now) {
+		return false, nil
 	}
-	f.batch = f.batch[:0]
-	if len(f.rest) > 0 { // the last line will not get an end any more
-		if err := f.flush(0); err != nil {
-			return false, err
+	next := f.next(have)
+	if next == "" || next == f.path && gone { // renamed, and there is no new one yet: whoever writes may still have the old one
+		return false, nil
+	}
+	file, err := os.Open(next)
+	if err != nil {
+		return false, err //nolint:wrapcheck // it names the file
+	}
+	if !f.dull {
+		if have, err = f.file.Stat(); err == nil && have.Size() > f.at.Offset+int64(len(f.text)) {
+			_ = file.Close()
+			return true, nil // written between the two looks
+		}
+		if err := f.hand(len(f.text)); err != nil { // the last line will not get an end any more
+			return false, errors.Join(err, file.Close())
 		}
 	}
 	f.close()
-	f.at = place{}
-	f.lines(nil, f.at)
+	f.file, f.at = file, place{After: have.ModTime()}
+	f.take(logs.Chunk{}, logs.Text, f.at)
 	return true, nil
 }
 
-// search looks through lines of a log and counts what it finds. The lines stay
-// here: only the number of those that an indicator's value is in goes further.
-func (a *agent) search(ctx context.Context, path string, lines [][]byte, at place) {
-	now := time.Now()
-	var hits []match.Hit
-	var seen []sight
-	a.mu.RLock()
-	for _, line := range lines {
-		if hits = a.book.set.Append(hits[:0], line); len(hits) == 0 {
-			continue
-		}
-		for _, in := range a.book.find(hits) {
-			seen = append(seen, sight{in: in, value: valueOf(hits, in)})
+// next returns the file that the log went on in after the open one, "" when
+// that cannot be said.
+func (f *follower) next(have fs.FileInfo) string {
+	all := f.siblings()
+	for i, path := range all {
+		if info, err := os.Stat(path); err == nil && os.SameFile(info, have) {
+			if i+1 < len(all) {
+				return all[i+1]
+			}
+			return ""
 		}
 	}
-	a.mu.RUnlock()
-	for _, s := range a.reports.count(path, at, seen, now.Add(a.First), now) {
-		a.Log.InfoContext(ctx, "hit", "indicator", s.in.ID, "file", path)
-		a.tell(Event{Kind: Hit, Collection: s.in.collection(), Indicator: s.in.ID, Value: s.value, File: path})
+	for _, path := range all { // it was compressed, or thrown away
+		if info, err := os.Stat(path); err == nil && info.ModTime().After(have.ModTime()) {
+			return path
+		}
+	}
+	return f.path
+}
+
+// watchEvery is how often it is looked for files that a pattern names.
+const watchEvery = 2 * time.Second
+
+// mostLogs bounds how many logs are followed at once.
+const mostLogs = 1000
+
+// watchAll follows the logs, when the agent knows what to look for, until the
+// context ends.
+func (a *agent) watchAll(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-a.settled:
+	}
+	followed := map[string]bool{}
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	var done []func()
+	defer func() {
+		for _, wait := range done {
+			wait()
+		}
+	}()
+	patterns := false
+	for {
+		for _, name := range a.Logs {
+			paths := []string{name}
+			if strings.ContainsAny(name, "*?[") {
+				patterns = true
+				paths = expand(name)
+			}
+			for _, path := range paths {
+				if followed[path] {
+					continue
+				}
+				if len(followed) == mostLogs {
+					a.failed(ctx, "log", Event{File: path, Err: &tocsin.Error{Kind: tocsin.TooMany, Message: "there are more than 1,000 logs", Hint: "name fewer, or run another agent"}})
+					patterns = false
+					break
+				}
+				followed[path] = true
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					a.watch(ctx, path)
+				}()
+				done = append(done, func() { <-ended })
+			}
+		}
+		if !patterns {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 	}
 }
 
-func valueOf(hits []match.Hit, in *indicator) string {
-	for _, h := range hits {
-		if h.ID == in.key {
-			return h.Value.Text()
+// expand returns the files that a pattern names, without those that logs are
+// renamed to and those that are compressed.
+func expand(pattern string) []string {
+	all, _ := filepath.Glob(pattern) // a bad pattern names nothing
+	return slices.DeleteFunc(all, func(path string) bool {
+		switch filepath.Ext(path) {
+		case ".gz", ".xz", ".zst", ".bz2", ".lz4", ".Z", ".zip":
+			return true
 		}
-	}
-	return ""
+		info, err := os.Stat(path)
+		return err != nil || !info.Mode().IsRegular() || slices.ContainsFunc(all, func(other string) bool {
+			return filepath.Dir(other) == filepath.Dir(path) && isRotated(filepath.Base(other), filepath.Base(path))
+		})
+	})
 }

@@ -8,15 +8,20 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"tocsin/internal/logs"
 )
 
 // A logFile is a log that somebody writes, and what a follower read of it.
 type logFile struct {
-	t    *testing.T
-	path string
-	f    *follower
-	got  []string
-	at   place // as it is saved
+	t      *testing.T
+	path   string
+	f      *follower
+	got    []string
+	at     place      // as it is saved
+	chunk  logs.Chunk // the last
+	format logs.Format
 }
 
 func newLog(t *testing.T) *logFile {
@@ -31,12 +36,12 @@ func (l *logFile) restart() {
 	if l.f != nil {
 		l.f.close()
 	}
-	l.f = &follower{path: l.path, at: l.at, chunk: make([]byte, 4096)}
-	l.f.lines = func(lines [][]byte, at place) {
-		for _, line := range lines {
-			l.got = append(l.got, string(line))
+	l.f = &follower{path: l.path, at: l.at, size: 4096}
+	l.f.take = func(c logs.Chunk, f logs.Format, at place) {
+		for line := range strings.Lines(string(c.Text)) {
+			l.got = append(l.got, strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"))
 		}
-		l.at = at
+		l.at, l.chunk, l.format = at, c, f
 	}
 }
 
@@ -167,14 +172,14 @@ func TestALogIsReadOnWhereItWasLeft(t *testing.T) {
 func TestALineWithoutAnEndIsReadInPieces(t *testing.T) {
 	l := newLog(t)
 	l.write(strings.Repeat("x", longestLine+10_000))
-	l.f.chunk = make([]byte, chunkBytes)
+	l.f.size = chunkBytes
 	for range 100 {
 		if more, err := l.f.look(); err != nil || !more {
 			break
 		}
 	}
-	if total := len(strings.Join(l.got, "")); len(l.got) == 0 || total < longestLine || cap(l.f.rest) > 3*longestLine {
-		t.Errorf("of a line without an end %d bytes were taken in %d pieces, and %d are held", total, len(l.got), cap(l.f.rest))
+	if total := len(strings.Join(l.got, "")); len(l.got) == 0 || total < longestLine || cap(l.f.text) > 3*longestLine {
+		t.Errorf("of a line without an end %d bytes were taken in %d pieces, and %d are held", total, len(l.got), cap(l.f.text))
 	}
 }
 
@@ -234,18 +239,21 @@ func FuzzLinesAreTheSameHoweverTheyCome(f *testing.F) {
 			t.Fatal(err)
 		}
 		var got [][]byte
-		fo := &follower{path: path, chunk: make([]byte, int(size)%9+1)}
+		fo := &follower{path: path, size: int(size)%9 + 1}
 		defer fo.close()
 		var last place
-		fo.lines = func(lines [][]byte, at place) {
-			for _, l := range lines {
-				got = append(got, bytes.Clone(l))
+		fo.take = func(c logs.Chunk, _ logs.Format, at place) {
+			for l := range bytes.Lines(c.Text) {
+				got = append(got, bytes.Clone(bytes.TrimSuffix(bytes.TrimSuffix(l, []byte{'\n'}), []byte{'\r'})))
 			}
 			last = at
 		}
 		for more := true; more; {
 			var err error
 			if more, err = fo.look(); err != nil {
+				if logs.IsCompressed(text) {
+					return
+				}
 				t.Fatal(err)
 			}
 		}
@@ -261,4 +269,102 @@ func FuzzLinesAreTheSameHoweverTheyCome(f *testing.F) {
 			t.Errorf("%q was read as %q up to %d, want %q up to %d", text, got, last.Offset, want, whole)
 		}
 	})
+}
+
+func TestLogsThatWereRotatedTwiceAreReadInTheirOrder(t *testing.T) {
+	l := newLog(t)
+	l.write("a\nb\n")
+	l.read("a", "b")
+	l.write("c\n") // nobody looks while it is rotated three times
+	move := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(l.path+from, l.path+to); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond) // file systems tell no shorter time
+	}
+	move("", ".1")
+	l.write("d\ne\n")
+	move(".1", ".2")
+	move("", ".1")
+	l.write("f\n")
+	move(".2", "-20260301")
+	move(".1", ".2")
+	move("", ".1")
+	l.write("g\n")
+	if err := os.WriteFile(l.path+".3.gz", []byte("old\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.restart()
+	l.read("c", "d", "e", "f", "g")
+	l.restart()
+	l.read()
+
+	move(".1", "-20260302") // what was read is compressed while nobody looks
+	move("", ".1")
+	l.write("h\n")
+	if err := os.Remove(l.path + ".1"); err != nil {
+		t.Fatal(err)
+	}
+	l.restart()
+	l.read("h")
+}
+
+func TestALogThatIsCopiedAndCutLosesNothing(t *testing.T) {
+	l := newLog(t)
+	l.write("a\nb\n")
+	l.read("a", "b")
+	l.write("c\n")
+	text, err := os.ReadFile(l.path) // as 'copytruncate' does
+	if err == nil {
+		err = os.WriteFile(l.path+".1", text, 0o600)
+	}
+	if err == nil {
+		err = os.Truncate(l.path, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.write("d\n")
+	l.read("c", "d")
+}
+
+func TestTheFieldsOfALogAreKnownAfterARestart(t *testing.T) {
+	l := newLog(t)
+	l.write("#separator \\x09\n#fields\tts\tid.orig_h\n1\t192.0.2.1\n")
+	l.read("#separator \\x09", "#fields\tts\tid.orig_h", "1\t192.0.2.1")
+	l.restart()
+	l.write("2\t192.0.2.2\n")
+	l.read("2\t192.0.2.2")
+	if l.format != logs.ZeekTSV || string(l.chunk.Header) != "#fields\tts\tid.orig_h" {
+		t.Errorf("after a restart the format is %v, and the fields are %q", l.format, l.chunk.Header)
+	}
+}
+
+func TestACompressedLogIsLeftAlone(t *testing.T) {
+	l := newLog(t)
+	l.write("\x1f\x8b\x08 and so on\n")
+	if _, err := l.f.look(); err == nil {
+		t.Error("a compressed log was read without a word")
+	}
+	l.read()
+	l.rename()
+	l.write("a\n")
+	l.read("a")
+}
+
+func TestPatternsNameLogsAndNothingThatWasRenamed(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"a.log", "a.log.1", "a.log-20260101", "b.log", "b.log.gz", "c.txt", "d.log"} {
+		if err := os.WriteFile(filepath.Join(folder, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, path := range expand(filepath.Join(folder, "*.log*")) {
+		got = append(got, filepath.Base(path))
+	}
+	if want := []string{"a.log", "b.log", "d.log"}; !slices.Equal(got, want) {
+		t.Errorf("the pattern names %v, want %v", got, want)
+	}
 }

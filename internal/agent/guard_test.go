@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -11,7 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tocsin/internal/export"
 	"tocsin/internal/guard"
+	parsed "tocsin/internal/indicator"
 	"tocsin/internal/match"
 	"tocsin/stix"
 	"tocsin/stix/pattern"
@@ -44,13 +47,45 @@ func read(t testing.TB, object string) *indicator {
 	return in
 }
 
+// block decides on all that a book has, as a list of what is to be blocked does.
+func (b *book) block() *gate {
+	g := newGate(terms{parsed.Block, 1})
+	for k := match.Address; k <= match.URL; k++ {
+		g.kinds[k] = true
+	}
+	all := map[match.Value]change{}
+	for _, s := range b.shelves {
+		for _, in := range s.indicators {
+			for _, v := range in.Values {
+				if in.active || all[v].by == nil {
+					all[v] = change{in, in.came}
+				}
+			}
+		}
+	}
+	g.update(b, all, nil)
+	return g
+}
+
+// texts returns what is to be blocked, in order.
 func (b *book) texts() []string {
 	texts := []string{}
-	for v := range b.blocked {
-		texts = append(texts, v.Text())
+	for _, list := range b.block().lists {
+		for _, i := range list {
+			texts = append(texts, i.Value.Text())
+		}
 	}
 	slices.Sort(texts)
 	return texts
+}
+
+// reasons counts what is held back.
+func (b *book) reasons() map[string]int {
+	held := b.block().reasons()
+	if b.unread > 0 {
+		held[guard.NotAValue] = b.unread
+	}
+	return held
 }
 
 func TestTheInternetIsNotCutOff(t *testing.T) {
@@ -115,14 +150,14 @@ func TestTheInternetIsNotCutOff(t *testing.T) {
 		"domain-name:value = 'пример.рф' OR domain-name:value = 'рф'": guard.Suffix,
 	} {
 		b := bookOf(t, []string{"ours.example", "203.0.113.0/24"}, "["+pattern+"]")
-		if b.held[reason] != 1 {
-			t.Errorf("%s is held back as %v and blocked as %v, want it held back as %q", pattern, b.held, b.texts(), reason)
+		if b.reasons()[reason] != 1 {
+			t.Errorf("%s is held back as %v and blocked as %v, want it held back as %q", pattern, b.reasons(), b.texts(), reason)
 		}
-		for _, in := range b.shelves["c/l"] {
-			b.drop("c/l", in.ID)
+		for id := range b.shelf("c/l").indicators {
+			b.drop("c/l", id)
 		}
-		if len(b.held) != 0 || len(b.blocked) != 0 || b.set.Len() != 0 {
-			t.Errorf("%s leaves %v, %v and %d values when it goes", pattern, b.held, b.blocked, b.set.Len())
+		if len(b.reasons()) != 0 || len(b.texts()) != 0 || b.set.Len() != 0 {
+			t.Errorf("%s leaves %v, %v and %d values when it goes", pattern, b.reasons(), b.texts(), b.set.Len())
 		}
 	}
 }
@@ -140,8 +175,8 @@ func TestWhatIsBadIsBlocked(t *testing.T) {
 		"http://192.0.2.1:8080/x", "https://docs.google.com/forms/d/e/abc", "https://github.com/evil/loader", "login.alpha-bank-secure.example",
 		"notgoogle.com", "xn--bcher-kva.example",
 	}
-	if diff := cmp.Diff(want, b.texts()); diff != "" || len(b.held) != 0 {
-		t.Errorf("blocked (-want +got), held back %v:\n%s", b.held, diff)
+	if diff := cmp.Diff(want, b.texts()); diff != "" || len(b.reasons()) != 0 {
+		t.Errorf("blocked (-want +got), held back %v:\n%s", b.reasons(), diff)
 	}
 }
 
@@ -150,17 +185,48 @@ func TestWhatItsProducerDoesNotWantBlockedIsNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for more, want := range map[string]map[string]int{
-		`"labels":["pap:amber"]`:                                   {barPAP: 1},
-		`"labels":["x","PAP:RED"]`:                                 {barPAP: 1},
-		`"labels":["PAP:GREEN"]`:                                   {},
-		`"indicator_types":["benign"]`:                             {barBenign: 1},
-		`"indicator_types":["malicious-activity","anonymization"]`: {},
+	const marking = "marking-definition--00000000-0000-4000-8000-000000000001"
+	for more, want := range map[string]struct {
+		held           map[string]int
+		blocked, found int
+	}{
+		`"labels":["pap:amber"]`:                                   {map[string]int{export.NotAllowed: 1}, 0, 1},
+		`"labels":["x","PAP:RED"]`:                                 {map[string]int{export.NotAllowed: 1}, 0, 1},
+		`"labels":["PAP:GREEN"]`:                                   {map[string]int{}, 1, 1},
+		`"labels":["PAP:ULTRAVIOLET"]`:                             {map[string]int{export.NotAllowed: 1}, 0, 0},
+		`"indicator_types":["benign"]`:                             {map[string]int{}, 0, 0},
+		`"indicator_types":["malicious-activity","anonymization"]`: {map[string]int{}, 1, 1},
+		`"object_marking_refs":["` + marking + `"]`:                {map[string]int{export.NotAllowed: 1}, 0, 0},
 	} {
 		b := newBook(g)
 		b.take("c/l", read(t, indicatorOf(1, 1, "[domain-name:value = 'a.example']", more)), time.Now())
-		if !cmp.Equal(b.held, want) || len(b.blocked) != 1-len(want) || b.set.Len() != 1 {
-			t.Errorf("%s: held back %v, blocked %v, looked for %d; want %v held back, and it looked for", more, b.held, b.texts(), b.set.Len(), want)
+		if !cmp.Equal(b.reasons(), want.held) || len(b.texts()) != want.blocked || b.set.Len() != want.found {
+			t.Errorf("%s: held back %v, blocked %v, looked for %d; want %+v", more, b.reasons(), b.texts(), b.set.Len(), want)
+		}
+	}
+}
+
+// TestAMarkingIsExplainedWheneverItsPolicyComes has the policy come after the
+// indicator, change hands, and go.
+func TestAMarkingIsExplainedWheneverItsPolicyComes(t *testing.T) {
+	const marking = "marking-definition--00000000-0000-4000-8000-000000000001"
+	b := bookOf(t, nil)
+	b.take("c/l", read(t, indicatorOf(1, 1, "[domain-name:value = 'a.example']", `"object_marking_refs":["`+marking+`"]`)), time.Now())
+	state := func() string { return fmt.Sprint(len(b.texts()), b.set.Len(), b.secret(b.get("c/l "+indicatorID(1)))) }
+	for _, step := range []struct {
+		what string
+		do   func() bool
+		want string
+	}{
+		{"nothing", func() bool { return true }, "0 0 true"},
+		{"may be blocked", func() bool { return b.explain("c/l", marking, parsed.Block) }, "1 1 false"},
+		{"another source says: may be looked for", func() bool { return b.explain("c/other", marking, parsed.Detect) }, "0 1 false"},
+		{"that is no news", func() bool { return !b.explain("c/other", marking, parsed.Block) }, "0 1 false"},
+		{"one takes it back", func() bool { return b.forget("c/l", marking) }, "0 1 false"},
+		{"the other too", func() bool { return b.forget("c/other", marking) }, "0 0 true"},
+	} {
+		if !step.do() || state() != step.want {
+			t.Errorf("%s: blocked, looked for, secret: %s, want %s", step.what, state(), step.want)
 		}
 	}
 }
@@ -195,8 +261,9 @@ func TestOnlyWhatDecidesAloneIsTaken(t *testing.T) {
 			continue
 		}
 		var got []string
-		for _, v := range values(p) {
-			got = append(got, v.Kind.String()+" "+v.Text)
+		found, _ := parsed.Values(p)
+		for _, v := range found {
+			got = append(got, v.Kind().String()+" "+v.Text())
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("values(%s) = %v, want %v", text, got, want)
@@ -256,12 +323,13 @@ func FuzzListsHoldOnlyValues(f *testing.F) {
 		b := newBook(g)
 		b.take("c/l", in, time.Now())
 		folder := t.TempDir()
-		e := &enforcer{agent: &agent{Options: Options{Lists: folder}}, lists: map[string][]listed{}, stale: map[string]bool{ipsName: true, domainsName: true, urlsName: true}}
-		wanted, _, _ := b.changes()
-		e.update(wanted)
-		if err := e.toFiles(); err != nil {
+		a := &agent{Options: Options{Lists: folder, State: folder, Log: slog.New(slog.DiscardHandler)}, book: b}
+		e, err := newEnforcer(a)
+		if err != nil {
 			t.Fatal(err)
 		}
+		e.write(t.Context(), time.Now())
+		wanted := b.texts()
 		count := 0
 		for name, kinds := range map[string][]match.Kind{ipsName: {match.Address, match.Network}, domainsName: {match.Domain}, urlsName: {match.URL}} {
 			raw, err := os.ReadFile(folder + "/" + name)

@@ -1,110 +1,138 @@
 package agent
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	parsed "tocsin/internal/indicator"
 	"tocsin/internal/match"
 	"tocsin/stix"
-	"tocsin/stix/pattern"
 	"tocsin/tlp"
 )
 
-// An indicator is what the agent keeps of a STIX indicator: its newest version,
-// reduced to what can be looked for.
+// An indicator is what the agent keeps of one: its newest version, reduced to
+// what can be looked for and what may be done with it.
 type indicator struct {
-	ID      string        `json:"id"`
-	Version time.Time     `json:"v"`               // its modified property
-	Values  []storedValue `json:"is,omitempty"`    // what makes the pattern match alone
-	From    time.Time     `json:"from,omitzero"`   // when it becomes valid
-	Until   time.Time     `json:"until,omitzero"`  // when it is no longer valid; zero: never
-	Revoked bool          `json:"gone,omitempty"`  // for good (STIX 2.1 §3.6)
-	Barred  string        `json:"bar,omitempty"`   // why none of its values may be blocked
-	TLP     tlp.Label     `json:"tlp,omitempty"`   // the most restrictive one on it; none: the community's default
-	Secret  bool          `json:"quiet,omitempty"` // to say that it was seen could say that it exists
-	key     string        // names it, and the collection that it is in, to the set
-	active  bool          // its values are in the set and on the lists
-	came    time.Time     // when it came; zero: in an earlier run
+	ID         string        `json:"id"`
+	Version    time.Time     `json:"v,omitzero"`     // its modified property
+	Values     values        `json:"is,omitempty"`   // each makes its pattern match alone
+	Unread     int           `json:"u,omitempty"`    // constants of the pattern that are no value
+	From       time.Time     `json:"from,omitzero"`  // when it becomes valid
+	Until      time.Time     `json:"until,omitzero"` // when it is no longer valid; zero: never
+	Revoked    bool          `json:"gone,omitempty"` // for good (STIX 2.1 §3.6)
+	Benign     bool          `json:"ok,omitempty"`   // it shows what is harmless
+	Action     parsed.Action `json:"a,omitempty"`    // what may be done at most, without what Marked say
+	Marked     []string      `json:"m,omitempty"`    // markings that a policy has to explain
+	TLP        tlp.Label     `json:"tlp,omitempty"`  // the most restrictive one on it; none: the community's default
+	Quiet      bool          `json:"quiet,omitempty"`
+	Creator    string        `json:"by,omitempty"`
+	Confidence int           `json:"c,omitempty"`
+	Kind       string        `json:"kind,omitempty"` // of the rule that it carries
+	Rule       string        `json:"rule,omitempty"`
+
+	shelf  *shelf    // where it is kept
+	active bool      // it is valid now: its values are in the set, as far as it may be looked for
+	sought bool      // its values are in the set
+	came   time.Time // when it came; zero: in an earlier run
 }
 
-// A storedValue is a value as it is written to the state.
+// values are written to the state as kind and text, and read like any other
+// text: a state that somebody changed holds no more than values.
+type values []match.Value
+
 type storedValue struct {
 	Kind match.Kind `json:"k"`
 	Text string     `json:"t"`
 }
 
-// The reasons to block no value of an indicator.
-const (
-	barBenign = "benign" // it shows what is harmless
-	barPAP    = "PAP"    // its producer wants no action that others can notice (PAP:RED, PAP:AMBER)
-)
+// MarshalJSON is for the journal.
+func (v values) MarshalJSON() ([]byte, error) {
+	stored := make([]storedValue, 0, len(v))
+	for _, one := range v {
+		stored = append(stored, storedValue{one.Kind(), one.Text()})
+	}
+	text, err := json.Marshal(stored)
+	if err != nil {
+		return nil, fmt.Errorf("values: %w", err)
+	}
+	return text, nil
+}
+
+// UnmarshalJSON is for the journal. What is no value is left out.
+func (v *values) UnmarshalJSON(text []byte) error {
+	var stored []storedValue
+	if err := json.Unmarshal(text, &stored); err != nil {
+		return fmt.Errorf("values: %w", err)
+	}
+	for _, s := range stored {
+		if one, ok := match.Parse(s.Kind, s.Text); ok {
+			*v = append(*v, one)
+		}
+	}
+	return nil
+}
 
 // readIndicator reads a STIX indicator. It reports false for any other object,
 // and for what no producer of STIX writes.
 func readIndicator(v stix.Value) (*indicator, bool) {
-	id := v.Get("id").Text()
-	kind, _, ok := stix.SplitID(id)
-	version, isTime := stix.ParseTime(v.Get("modified").Text())
-	if !ok || !isTime || kind != "indicator" || !v.Get("type").Is("indicator") {
+	in, ok := parsed.FromSTIX(v)
+	if !ok || in.Version.IsZero() {
 		return nil, false
 	}
-	in := &indicator{ID: id, Version: version, Revoked: v.Get("revoked").True()}
+	if !in.Revoked && in.From.IsZero() { // it is required (STIX 2.1 §4.7)
+		in.Values, in.Rule = nil, "" // kept, so that an older version does not stand in for it
+	}
+	if until := v.Get("valid_until"); until.Exists() && in.Until.IsZero() {
+		in.Values, in.Rule = nil, ""
+	}
+	return reduce(&in), true
+}
+
+// reduce keeps what the agent needs of an indicator.
+func reduce(in *parsed.Indicator) *indicator {
 	if in.Revoked {
-		return in, true
+		return &indicator{ID: in.ID, Version: in.Version, Revoked: true}
 	}
-	in.From, ok = stix.ParseTime(v.Get("valid_from").Text())
-	if until := v.Get("valid_until"); ok && until.Exists() {
-		in.Until, ok = stix.ParseTime(until.Text())
+	kept := &indicator{
+		ID: in.ID, Version: in.Version, Values: in.Values, Unread: in.Unread, From: in.From, Until: in.Until, Benign: in.Benign, Action: in.Action,
+		Marked: in.Marked, TLP: in.TLP, Quiet: in.Quiet, Creator: in.Creator, Confidence: in.Confidence, Rule: in.Rule,
 	}
-	if !ok || !v.Get("pattern_type").Is("stix") {
-		return in, true // kept, so that an older version does not stand in for it
+	if kept.Rule != "" {
+		kept.Kind = in.Kind
 	}
-	in.mark(v)
-	if p, err := pattern.Parse(v.Get("pattern").Text()); err == nil {
-		in.Values = values(p)
-	}
-	return in, true
+	return kept
 }
 
-// mark notes what the producer wants to be done, and not to be done, with it.
-func (in *indicator) mark(v stix.Value) {
-	for _, t := range v.Get("indicator_types").Elements() {
-		if t.Is("benign") { // STIX 2.1 §10.6
-			in.Barred = barBenign
-		}
-	}
-	for _, l := range v.Get("labels").Elements() {
-		switch strings.ToUpper(l.Text()) {
-		case "PAP:RED", "PAP:AMBER":
-			in.Barred = barPAP
-		}
-	}
-	refs := v.Get("object_marking_refs")
-	note := func(ref stix.Value) {
-		label, ok := tlp.FromMarking(ref.Text())
-		in.TLP = max(in.TLP, label)
-		in.Secret = in.Secret || !ok || label == tlp.Red
-	}
-	for _, ref := range refs.Elements() {
-		note(ref)
-	}
-	for _, granular := range v.Get("granular_markings").Elements() {
-		if ref := granular.Get("marking_ref"); ref.Exists() {
-			note(ref)
-		}
+// source is the same indicator as policies and exports know it.
+func (in *indicator) source() *parsed.Indicator {
+	return &parsed.Indicator{
+		ID: in.ID, Values: in.Values, From: in.From, Until: in.Until, Action: in.Action, Marked: in.Marked, TLP: in.TLP, Benign: in.Benign,
+		Revoked: in.Revoked, Version: in.Version, Creator: in.Creator, Confidence: in.Confidence, Rule: in.Rule, Kind: in.Kind,
 	}
 }
 
-// values returns what makes a pattern match by itself. What cannot be read as a
-// value has no kind, and is nothing to keep or to show.
-func values(p *pattern.Pattern) (stored []storedValue) {
-	found, unread := parsed.Values(p)
-	for _, v := range found {
-		stored = append(stored, storedValue{v.Kind(), v.Text()})
-	}
-	if unread > 0 {
-		stored = append(stored, storedValue{})
-	}
-	return stored
+// key names the indicator, and the shelf that it is on, to the set.
+func (in *indicator) key() string { return in.shelf.key + " " + in.ID }
+
+func (in *indicator) collection() Collection { return in.shelf.collection }
+
+// cutKey takes an indicator's key apart.
+func cutKey(key string) (shelf, id string) {
+	at := strings.LastIndexByte(key, ' ')
+	return key[:max(at, 0)], key[at+1:]
+}
+
+// collectionOf returns the collection that a shelf's key names.
+func collectionOf(key string) (c Collection) {
+	c.Community, c.Collection, _ = strings.Cut(key, "/")
+	return c
+}
+
+// dropOne returns a list without one element.
+func dropOne(list []*indicator, in *indicator) []*indicator {
+	return slices.DeleteFunc(list, func(other *indicator) bool { return other == in })
 }

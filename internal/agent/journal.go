@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	parsed "tocsin/internal/indicator"
 )
 
 // A journal keeps the book on disk: every change is one line, appended. A line
@@ -29,8 +31,9 @@ type journal struct {
 	torn   bool      // a line is missing: the next one would put a cursor behind it
 }
 
-// journalName is the file's name in the state folder.
-const journalName = "indicators.journal"
+// journalName is the file's name in the state folder. The number is that of its
+// form: one of an earlier form is not read, since the hub has all of it.
+const journalName = "indicators.2.journal"
 
 // leastGarbage is how much a journal grows before it is written anew, in bytes.
 const leastGarbage = 4 << 20
@@ -41,10 +44,17 @@ const longestEntry = 32 << 20
 
 // A journalEntry is one line.
 type journalEntry struct {
-	Collection string     `json:"c"`
-	Indicator  *indicator `json:"i,omitempty"`    // came
-	Gone       string     `json:"gone,omitempty"` // id of an indicator that went
-	Cursors    *cursors   `json:"at,omitempty"`   // how far the collection was read with it
+	Collection string        `json:"c"`
+	Indicator  *indicator    `json:"i,omitempty"`    // came
+	Policy     *storedPolicy `json:"p,omitempty"`    // what explains a marking
+	Gone       string        `json:"gone,omitempty"` // id of an indicator or a marking that went
+	Cursors    *cursors      `json:"at,omitempty"`   // how far the collection was read with it
+}
+
+// A storedPolicy is what a marking allows.
+type storedPolicy struct {
+	Marking string        `json:"id"`
+	Allowed parsed.Action `json:"a"`
 }
 
 // openJournal reads the journal of a state folder into the book. Lines after
@@ -78,8 +88,11 @@ func (j *journal) replay(now time.Time) error {
 		switch {
 		case e.Indicator != nil:
 			j.book.take(e.Collection, e.Indicator, now)
+		case e.Policy != nil:
+			j.book.explain(e.Collection, e.Policy.Marking, e.Policy.Allowed)
 		case e.Gone != "":
 			j.book.drop(e.Collection, e.Gone)
+			j.book.forget(e.Collection, e.Gone)
 		}
 		if e.Cursors != nil {
 			j.book.cursors[e.Collection] = *e.Cursors
@@ -131,7 +144,7 @@ func (j *journal) add(e journalEntry) error {
 	if j.torn {
 		return j.rewrite()
 	}
-	if e.Indicator == nil && e.Gone == "" {
+	if e.Indicator == nil && e.Gone == "" && e.Policy == nil {
 		now := time.Now()
 		if now.Sub(j.marked) < markEvery {
 			return nil
@@ -171,7 +184,15 @@ func (j *journal) rewrite() error {
 			return err //nolint:wrapcheck // the caller says where
 		}
 		for collection, shelf := range j.book.shelves {
-			for _, in := range shelf {
+			if isFile(collection) { // it is read anew
+				continue
+			}
+			for marking := range shelf.policies {
+				if err := put(journalEntry{Collection: collection, Policy: &storedPolicy{marking, j.book.policies[marking]}}); err != nil {
+					return err
+				}
+			}
+			for _, in := range shelf.indicators {
 				if err := put(journalEntry{Collection: collection, Indicator: in}); err != nil {
 					return err
 				}

@@ -5,57 +5,101 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os/exec"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"tocsin"
 	"tocsin/internal/guard"
+	"tocsin/internal/match"
 )
 
 // A firewall is the nftables table that the agent owns. Others may not write to
 // it; it stays when the agent ends, so that a restart leaves no gap. 'nft delete
 // table inet tocsin' takes it away.
 type firewall struct {
-	run     func(ctx context.Context, script string) error
+	nft     runNft
+	wanted  []netip.Prefix // in order
+	stale   bool           // the table does not say what is wanted
+	begun   bool           // it was written once
 	applied []netip.Prefix // what the table blocks
 	known   bool           // whether applied is so
 }
 
+// A runNft has the nft program read a script, and returns what it says.
+type runNft func(ctx context.Context, script string, args ...string) ([]byte, error)
+
 // nftTime bounds one transaction.
 const nftTime = 30 * time.Second
 
-// runNft has the nft program run a script as one transaction.
-func runNft(ctx context.Context, script string) error {
+// nftProgram runs the nft program of this machine.
+func nftProgram(ctx context.Context, script string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, nftTime)
 	defer cancel()
-	command := exec.CommandContext(ctx, "nft", "-f", "-")
+	command := exec.CommandContext(ctx, "nft", args...) //nolint:gosec // the arguments are ours; what others say is in the script, as addresses
 	command.Stdin = strings.NewReader(script)
 	var said bytes.Buffer
 	command.Stderr = &said
-	err := command.Run()
+	out, err := command.Output()
 	if errors.Is(err, exec.ErrNotFound) {
-		return &tocsin.Error{Kind: tocsin.Invalid, Message: "the program nft is not there", Hint: "install nftables, or leave the firewall to the lists"}
+		return nil, &tocsin.Error{Kind: tocsin.Invalid, Message: "the program nft is not there", Hint: "install nftables, or leave the firewall to the lists"}
 	}
 	if err != nil {
 		line, _, _ := strings.Cut(said.String(), "\n")
-		return &tocsin.Error{
+		return nil, &tocsin.Error{
 			Kind: tocsin.Invalid, Message: "nft failed, " + err.Error() + ": " + guard.Printable(line),
 			Hint: "the firewall can be changed by root, or with the capability CAP_NET_ADMIN",
 		}
 	}
-	return nil
+	return out, nil
 }
 
-// apply makes the table block networks, which are in order, in one transaction:
-// by what changed when it is known what the table has, else anew.
-func (f *firewall) apply(ctx context.Context, networks []netip.Prefix) error {
-	wanted := disjoint(networks)
+// run runs a script as one transaction.
+func (f *firewall) run(ctx context.Context, script string) error {
+	_, err := f.nft(ctx, script, "-f", "-")
+	return err
+}
+
+// change notes which values are to be blocked, or no longer.
+func (f *firewall) change(added map[match.Value]change, removed []match.Value) {
+	f.stale = f.stale || !f.begun
+	in, out := networksIn(slices.Collect(maps.Keys(added))), networksIn(removed)
+	if len(in)+len(out) == 0 {
+		return
+	}
+	f.stale = true
+	gone := make(map[netip.Prefix]bool, len(out))
+	for _, p := range out {
+		gone[p] = true
+	}
+	slices.SortFunc(in, netip.Prefix.Compare)
+	merged := make([]netip.Prefix, 0, len(f.wanted)+len(in))
+	for len(f.wanted) > 0 || len(in) > 0 {
+		if len(in) == 0 || len(f.wanted) > 0 && f.wanted[0].Compare(in[0]) < 0 {
+			if !gone[f.wanted[0]] {
+				merged = append(merged, f.wanted[0])
+			}
+			f.wanted = f.wanted[1:]
+			continue
+		}
+		merged, in = append(merged, in[0]), in[1:]
+	}
+	f.wanted = merged
+}
+
+// apply makes the table block what is wanted, in one transaction: by what
+// changed when it is known what the table has, else anew.
+func (f *firewall) apply(ctx context.Context) error {
+	wanted := disjoint(f.wanted)
 	if f.known {
 		if script := difference(f.applied, wanted); script == "" || f.run(ctx, script) == nil {
-			f.applied = wanted
+			f.applied, f.stale = wanted, false
 			return nil
 		}
 		f.known = false // somebody else changed the table, or took it away
@@ -63,8 +107,42 @@ func (f *firewall) apply(ctx context.Context, networks []netip.Prefix) error {
 	if err := f.run(ctx, whole(wanted)); err != nil {
 		return err
 	}
-	f.applied, f.known = wanted, true
+	f.applied, f.known, f.stale, f.begun = wanted, true, false, true
 	return nil
+}
+
+// isIntact reports whether the kernel's sets are as large as they were made.
+func (f *firewall) isIntact(ctx context.Context) bool {
+	for _, set := range [...]string{"blocked4", "blocked6"} {
+		want := 0
+		for _, p := range f.applied {
+			if p.Addr().Is4() == (set == "blocked4") {
+				want++
+			}
+		}
+		out, err := f.nft(ctx, "", "-j", "list", "set", "inet", "tocsin", set)
+		if err != nil {
+			return false
+		}
+		var answer struct {
+			Nftables []struct {
+				Set struct {
+					Elem []jsontext.Value `json:"elem"`
+				} `json:"set"`
+			} `json:"nftables"`
+		}
+		if err := json.Unmarshal(out, &answer); err != nil {
+			return false
+		}
+		have := 0
+		for _, object := range answer.Nftables {
+			have += len(object.Set.Elem)
+		}
+		if have != want {
+			return false
+		}
+	}
+	return true
 }
 
 // disjoint leaves out networks that are within others: a set of intervals takes

@@ -63,6 +63,23 @@ func (n *namespace) command(ctx context.Context, words ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "nsenter", append([]string{"--net=/proc/" + n.pid + "/ns/net"}, words...)...)
 }
 
+// nft runs the real program in the namespace.
+func (n *namespace) nft(ctx context.Context, script string, args ...string) ([]byte, error) {
+	c := n.command(ctx, append([]string{"nft"}, args...)...)
+	c.Stdin = strings.NewReader(script)
+	out, err := c.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %.300s", err, out)
+	}
+	return out, nil
+}
+
+// make makes a firewall block networks.
+func (f *firewall) make(ctx context.Context, networks []netip.Prefix) error {
+	f.wanted, f.stale = networks, true
+	return f.apply(ctx)
+}
+
 func (n *namespace) run(ctx context.Context, script string) error {
 	c := n.command(ctx, "nft", "-f", "-")
 	c.Stdin = strings.NewReader(script)
@@ -134,7 +151,7 @@ func samePrefixes(want, got []netip.Prefix) string {
 
 func TestTheFirewallBlocksWhatIsListed(t *testing.T) {
 	n := newNamespace(t)
-	f := &firewall{run: n.run}
+	f := &firewall{nft: n.nft}
 	for _, step := range []struct {
 		what       string
 		list, want []netip.Prefix
@@ -146,7 +163,7 @@ func TestTheFirewallBlocksWhatIsListed(t *testing.T) {
 		{"neighbors", networksOf("192.0.2.0/25", "192.0.2.128/25", "192.0.3.0/24", "192.0.4.0", "192.0.4.1"), networksOf("192.0.2.0/25", "192.0.2.128/25", "192.0.3.0/24", "192.0.4.0", "192.0.4.1")},
 		{"nothing again", nil, nil},
 	} {
-		if err := f.apply(t.Context(), step.list); err != nil {
+		if err := f.make(t.Context(), step.list); err != nil {
 			t.Fatalf("%s: %v", step.what, err)
 		}
 		if diff := samePrefixes(step.want, n.has()); diff != "" {
@@ -157,7 +174,7 @@ func TestTheFirewallBlocksWhatIsListed(t *testing.T) {
 
 func TestTheFirewallDropsPackets(t *testing.T) {
 	n := newNamespace(t)
-	if err := (&firewall{run: n.run}).apply(t.Context(), networksOf("192.0.2.1", "2001:db8::1")); err != nil {
+	if err := (&firewall{nft: n.nft}).make(t.Context(), networksOf("192.0.2.1", "2001:db8::1")); err != nil {
 		t.Fatal(err)
 	}
 	// Both addresses are this machine's own: without the table, sending succeeds.
@@ -176,11 +193,11 @@ for a in 192.0.2.1 192.0.2.2 2001:db8::1 2001:db8::2; do echo x 2>/dev/null >/de
 func TestTheFirewallFollowsEveryChange(t *testing.T) {
 	n := newNamespace(t)
 	scripts := 0
-	f := &firewall{run: func(ctx context.Context, script string) error {
+	f := &firewall{nft: func(ctx context.Context, script string, args ...string) ([]byte, error) {
 		if strings.HasPrefix(script, "add table") {
 			scripts++
 		}
-		return n.run(ctx, script)
+		return n.nft(ctx, script, args...)
 	}}
 	random := rand.New(rand.NewPCG(3, 4))
 	have := map[netip.Prefix]bool{}
@@ -203,7 +220,7 @@ func TestTheFirewallFollowsEveryChange(t *testing.T) {
 			list = append(list, p)
 		}
 		slices.SortFunc(list, netip.Prefix.Compare)
-		if err := f.apply(t.Context(), list); err != nil {
+		if err := f.make(t.Context(), list); err != nil {
 			t.Fatalf("step %d: %v", step, err)
 		}
 		if diff := samePrefixes(disjoint(list), n.has()); diff != "" {
@@ -217,14 +234,23 @@ func TestTheFirewallFollowsEveryChange(t *testing.T) {
 
 func TestATableThatSomebodyTookAwayIsMadeAnew(t *testing.T) {
 	n := newNamespace(t)
-	f := &firewall{run: n.run}
-	if err := f.apply(t.Context(), networksOf("192.0.2.1")); err != nil {
+	f := &firewall{nft: n.nft}
+	if err := f.make(t.Context(), networksOf("192.0.2.1")); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.run(t.Context(), "delete table inet tocsin"); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.apply(t.Context(), networksOf("192.0.2.1", "192.0.2.2")); err != nil {
+	if err := f.make(t.Context(), networksOf("192.0.2.1", "192.0.2.2")); err != nil {
+		t.Fatal(err)
+	}
+	if !f.isIntact(t.Context()) {
+		t.Error("a table that is as it was made is not taken for such")
+	}
+	if err := n.run(t.Context(), "delete element inet tocsin blocked4 { 192.0.2.2 }"); err != nil || f.isIntact(t.Context()) {
+		t.Errorf("that an element is missing was not noticed (%v)", err)
+	}
+	if err := n.run(t.Context(), "add element inet tocsin blocked4 { 192.0.2.2 }"); err != nil {
 		t.Fatal(err)
 	}
 	if diff := samePrefixes(networksOf("192.0.2.1", "192.0.2.2"), n.has()); diff != "" {
@@ -237,13 +263,13 @@ func TestATableThatSomebodyTookAwayIsMadeAnew(t *testing.T) {
 
 func TestALargeListIsOneTransaction(t *testing.T) {
 	n := newNamespace(t)
-	f := &firewall{run: n.run}
+	f := &firewall{nft: n.nft}
 	var list []netip.Prefix
 	for i := range 50_000 {
 		list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{203, byte(i >> 15), byte(i >> 7), byte(i << 1)}), 32))
 	}
 	for _, l := range [][]netip.Prefix{list[:49_999], list} {
-		if err := f.apply(t.Context(), l); err != nil {
+		if err := f.make(t.Context(), l); err != nil {
 			t.Fatal(err)
 		}
 		if got := len(n.has()); got != len(l) {
@@ -255,19 +281,19 @@ func TestALargeListIsOneTransaction(t *testing.T) {
 func TestAFirewallThatFailsIsTriedAgain(t *testing.T) {
 	var scripts []string
 	broken := true
-	f := &firewall{run: func(_ context.Context, script string) error {
+	f := &firewall{nft: func(_ context.Context, script string, _ ...string) ([]byte, error) {
 		scripts = append(scripts, script)
 		if broken {
-			return errors.New("no")
+			return nil, errors.New("no")
 		}
-		return nil
+		return nil, nil
 	}}
-	if err := f.apply(t.Context(), networksOf("192.0.2.1")); err == nil {
+	if err := f.make(t.Context(), networksOf("192.0.2.1")); err == nil {
 		t.Error("a transaction that failed was no error")
 	}
 	broken = false
 	for range 2 {
-		if err := f.apply(t.Context(), networksOf("192.0.2.1")); err != nil {
+		if err := f.make(t.Context(), networksOf("192.0.2.1")); err != nil {
 			t.Error(err)
 		}
 	}

@@ -35,8 +35,11 @@ const mostPerSubmission = 500
 
 // A sight is one line that an indicator's value stands in.
 type sight struct {
-	in    *indicator
-	value string
+	in     *indicator
+	secret bool
+	value  string
+	field  string
+	when   time.Time // as the log says; zero when it does not
 }
 
 // reports count sights and keep what is to be sent until the hub has it.
@@ -130,20 +133,32 @@ func (r *reports) count(path string, at place, seen []sight, due, now time.Time)
 	r.state.Places[path] = at
 	r.dirty = true
 	for _, s := range seen {
-		t := r.state.Tallies[s.in.key]
+		if isFile(s.in.shelf.key) { // no hub wants to know
+			fresh = append(fresh, s)
+			continue
+		}
+		key := s.in.key()
+		t := r.state.Tallies[key]
 		if t == nil {
 			t = &tally{Due: due}
-			r.state.Tallies[s.in.key] = t
+			r.state.Tallies[key] = t
+		}
+		at := s.when
+		if at.IsZero() || at.After(now) { // a log's clock may be wrong, or in another zone
+			at = now
 		}
 		if t.Count == 0 {
-			t.First, t.Last = now, now
+			t.First, t.Last = at, at
 			fresh = append(fresh, s)
 		}
-		if now.After(t.Last) { // a clock that is set back must not turn the span around
-			t.Last = now
+		if at.Before(t.First) { // logs are read in any order
+			t.First = at
+		}
+		if at.After(t.Last) {
+			t.Last = at
 		}
 		t.Count++
-		t.TLP, t.Quiet = max(t.TLP, s.in.TLP), t.Quiet || s.in.Secret
+		t.TLP, t.Quiet = max(t.TLP, s.in.TLP), t.Quiet || s.secret
 	}
 	if len(fresh) > 0 {
 		select {
@@ -172,9 +187,9 @@ func (r *reports) cut(now time.Time, summary time.Duration, quiet bool) (next ti
 			continue
 		}
 		if !t.Quiet && !quiet {
-			c, id := cutKey(key)
+			shelf, id := cutKey(key)
 			r.state.Outbox = append(r.state.Outbox, sighting{
-				ID: newSightingID(), Collection: c, Indicator: id, Made: now, First: t.First, Last: t.Last, Count: t.Count, TLP: t.TLP,
+				ID: newSightingID(), Collection: collectionOf(shelf), Indicator: id, Made: now, First: t.First, Last: t.Last, Count: t.Count, TLP: t.TLP,
 			})
 		}
 		r.state.Tallies[key] = &tally{Due: now.Add(summary)}

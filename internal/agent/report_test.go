@@ -179,8 +179,12 @@ func TestWhatIsSecretIsNotReported(t *testing.T) {
 				if test.marking == "" {
 					want = nil
 				}
-				if !slices.Equal(got, want) || len(r.obs.all(Hit)) != 1 {
-					t.Errorf("the sightings are marked %v, with %d hits; want %v and one hit", got, len(r.obs.all(Hit)), want)
+				hits := 1
+				if name == "unknown" { // it may not even be looked for
+					hits = 0
+				}
+				if !slices.Equal(got, want) || len(r.obs.all(Hit)) != hits {
+					t.Errorf("the sightings are marked %v, with %d hits; want %v and %d", got, len(r.obs.all(Hit)), want, hits)
 				}
 				r.stop()
 			})

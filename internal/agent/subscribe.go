@@ -9,6 +9,7 @@ import (
 
 	"tocsin"
 	"tocsin/internal/hubclient"
+	parsed "tocsin/internal/indicator"
 	"tocsin/internal/outbound"
 	"tocsin/internal/taxii/client"
 	"tocsin/stix"
@@ -77,7 +78,7 @@ func (a *agent) stream(ctx context.Context, c Collection) (opened, brought bool,
 	a.mu.RLock()
 	cursor := a.book.cursors[c.key()].Stream
 	a.mu.RUnlock()
-	calm := time.AfterFunc(calmTime, func() { a.settle(c) })
+	calm := time.AfterFunc(calmTime, func() { a.settle(c.key()) })
 	calm.Stop() // until the stream is open
 	defer calm.Stop()
 	for e, err := range a.Hub.Stream(ctx, c.Community, c.Collection, cursor) {
@@ -116,14 +117,18 @@ func (a *agent) stream(ctx context.Context, c Collection) (opened, brought bool,
 // read takes an object, if there is one, and moves the collection's cursors.
 func (a *agent) read(c Collection, object []byte, move func(*cursors)) error {
 	var in *indicator
+	var policy *storedPolicy
 	if len(object) > 0 {
 		if v, err := stix.Parse(object, stix.Limits{Bytes: len(object)}); err == nil {
 			in, _ = readIndicator(v)
+			if marking, allowed, ok := parsed.Policy(v); ok {
+				policy = &storedPolicy{marking, allowed}
+			}
 		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if moved := a.move(c, move); !moved && in == nil {
+	if moved := a.move(c, move); !moved && in == nil && policy == nil {
 		return nil
 	}
 	entry := journalEntry{Collection: c.key()}
@@ -135,16 +140,20 @@ func (a *agent) read(c Collection, object []byte, move func(*cursors)) error {
 			a.wake()
 		}
 	}
+	if policy != nil && a.book.explain(c.key(), policy.Marking, policy.Allowed) {
+		entry.Policy = policy
+		a.wake()
+	}
 	return a.journal.add(entry)
 }
 
-// withdraw takes an indicator back.
+// withdraw takes an indicator, or what explains a marking, back.
 func (a *agent) withdraw(c Collection, w hubclient.Withdrawal, move func(*cursors)) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.move(c, move)
 	entry := journalEntry{Collection: c.key()}
-	if a.book.withdraw(c.key(), w.ID, w.Version) {
+	if a.book.withdraw(c.key(), w.ID, w.Version) || a.book.forget(c.key(), w.ID) {
 		entry.Gone = w.ID
 		a.wake()
 	}
@@ -167,7 +176,7 @@ func (a *agent) move(c Collection, move func(*cursors)) bool {
 // now and then the whole list is compared.
 func (a *agent) poll(ctx context.Context, c Collection, reconciled *time.Time) error {
 	a.mu.RLock()
-	q := client.Query{From: a.book.cursors[c.key()].Poll, Types: []string{"indicator"}}
+	q := client.Query{From: a.book.cursors[c.key()].Poll, Types: wantedTypes()}
 	a.mu.RUnlock()
 	stay := func(*cursors) {}
 	for page, err := range a.Hub.Objects(ctx, c.Community, c.Collection, q) {
@@ -181,7 +190,7 @@ func (a *agent) poll(ctx context.Context, c Collection, reconciled *time.Time) e
 			return err
 		}
 	}
-	a.settle(c)
+	a.settle(c.key())
 	if time.Since(*reconciled) < reconcileEvery {
 		return nil
 	}
@@ -195,11 +204,12 @@ func (a *agent) poll(ctx context.Context, c Collection, reconciled *time.Time) e
 // reconcile drops the indicators that a collection no longer has. A list that
 // breaks off drops none.
 func (a *agent) reconcile(ctx context.Context, c Collection) error {
-	a.mu.RLock()
-	before := maps.Clone(a.book.shelves[c.key()])
-	a.mu.RUnlock()
+	a.mu.Lock()
+	shelf := a.book.shelf(c.key())
+	before, policies := maps.Clone(shelf.indicators), maps.Clone(shelf.policies)
+	a.mu.Unlock()
 	listed := map[string]bool{}
-	for page, err := range a.Hub.Manifest(ctx, c.Community, c.Collection, client.Query{Types: []string{"indicator"}}) {
+	for page, err := range a.Hub.Manifest(ctx, c.Community, c.Collection, client.Query{Types: wantedTypes()}) {
 		if err != nil {
 			return fmt.Errorf("manifest: %w", err)
 		}
@@ -210,12 +220,23 @@ func (a *agent) reconcile(ctx context.Context, c Collection) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var failed error
+	gone := func(id string) {
+		failed = errors.Join(failed, a.journal.add(journalEntry{Collection: c.key(), Gone: id}))
+		a.wake()
+	}
 	for id, in := range before { // what came meanwhile is not old enough to be missing
 		if !listed[id] && a.book.current(in) {
 			a.book.drop(c.key(), id)
-			failed = errors.Join(failed, a.journal.add(journalEntry{Collection: c.key(), Gone: id}))
-			a.wake()
+			gone(id)
+		}
+	}
+	for id := range policies {
+		if !listed[id] && a.book.forget(c.key(), id) {
+			gone(id)
 		}
 	}
 	return failed
 }
+
+// wantedTypes are the objects that an agent has a use for.
+func wantedTypes() []string { return []string{"indicator", "marking-definition"} }

@@ -22,6 +22,8 @@ type agentFlags struct {
 
 	collections []string
 	allowFile   string
+	config      string
+	offline     bool
 	logFormat   string
 	logLevel    string
 	options     agent.Options
@@ -37,17 +39,30 @@ a second, watches log files for the same indicators, and reports sightings back:
 and how often something was seen, never a line of a log.
 
 What an indicator must not block is never blocked: private and special addresses, the
-hub itself, well-known resolvers and sites, and what --allow names. An indicator that
-is revoked, expired or withdrawn leaves the lists again.
+hub itself, well-known resolvers and sites, sinkholes, and what --allow names; nor what
+its producer does not allow (PAP, FIRST IEP). An indicator that is revoked, expired or
+withdrawn leaves the lists again.
+
+--export keeps a file in any format of 'tocsin export', replaced as a whole; --reload
+after it is the command that has the defense read it: a program and its arguments, not
+a shell. What changes while it runs is done with the next.
+
+Logs are read in all formats of 'tocsin scan', as they grow and through rotation; a
+pattern ('/var/log/zeek/*.log', in quotes) follows what is there and what comes.
 
 Without --collection it follows all collections that your token may read. It goes on
 where it ended, also when the hub is away.`,
 		Example: `  tocsin agent --log /var/log/dns.log --lists /etc/tocsin
   tocsin agent --collection finance/indicators --nft --allow 198.51.100.0/24
+  tocsin agent --export rpz=/etc/bind/rpz.db --reload 'rndc reload rpz.tocsin' --export zeek=/opt/zeek/intel.dat
+  tocsin agent --config /etc/tocsin/agent.yaml     the same words as the flags, see docs/agent.md
   tocsin agent --log access.log --quiet --json     look only; one line of JSON per event`,
 		GroupID: groupShare,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.readConfig(cmd.Flags().Changed); err != nil {
+				return err
+			}
 			return a.runAgent(cmd.Context(), o)
 		},
 	}
@@ -59,7 +74,12 @@ where it ended, also when the hub is away.`,
 	f.StringVar(&o.options.Blocklist, "blocklist", "", "file to keep with everything that is to be blocked, one value a line")
 	f.StringVar(&o.options.Lists, "lists", "", "folder to keep domains.txt, ips.txt and urls.txt in")
 	f.BoolVar(&o.options.Nft, "nft", false, `keep the nftables table "inet tocsin", which drops packets from and to blocked addresses`)
-	f.StringArrayVar(&o.options.Logs, "log", nil, "log file to watch; may be given more than once")
+	f.StringVar(&o.config, "config", "", "YAML file that says what flags say; a flag that is given counts more")
+	f.Var(exportFlag{&o.options.Exports}, "export", "FORMAT=FILE to keep, see 'tocsin export --help'; may be given more than once")
+	f.Var(reloadFlag{&o.options.Exports}, "reload", "command to run after the --export before it has changed")
+	f.StringArrayVar(&o.options.Files, "indicators", nil, "file with more indicators, read again when it changes: STIX, MISP, CSV or a list; may be given more than once")
+	f.BoolVar(&o.offline, "offline", false, "ask no hub: all indicators come from --indicators")
+	f.StringArrayVar(&o.options.Logs, "log", nil, "log file to watch, or a pattern; may be given more than once")
 	f.StringArrayVar(&o.options.Allow, "allow", nil, "address, network or domain that is never blocked; may be given more than once")
 	f.StringVar(&o.allowFile, "allow-file", "", "file with such entries, one a line")
 	f.BoolVar(&o.options.Quiet, "quiet", false, "look, but report no sightings")
@@ -75,9 +95,8 @@ func (a *app) runAgent(ctx context.Context, o agentFlags) error {
 	if err != nil {
 		return err
 	}
-	h, err := a.connect(o.hubFlags)
-	if err != nil {
-		return err
+	if o.offline && len(o.collections) > 0 {
+		return usage("--offline asks no hub, and --collection names one's", "leave one of them out")
 	}
 	if o.allowFile != "" {
 		text, err := os.ReadFile(o.allowFile)
@@ -86,11 +105,21 @@ func (a *app) runAgent(ctx context.Context, o agentFlags) error {
 		}
 		o.options.Allow = append(o.options.Allow, guard.AllowList(string(text))...)
 	}
-	if o.options.Collections, err = followed(ctx, h, o.collections); err != nil {
-		return err
+	if !o.offline {
+		h, err := a.connect(o.hubFlags)
+		if err != nil {
+			return err
+		}
+		if o.options.Collections, err = followed(ctx, h, o.collections); err != nil {
+			return err
+		}
+		o.options.Hub = h
 	}
-	o.options.Hub, o.options.Log, o.options.Observer = h, log, a.tellEvent
+	o.options.Log, o.options.Observer = log, a.tellEvent
 	if !a.json {
+		if o.offline {
+			a.note("Asking no hub. Ctrl-C ends.")
+		}
 		for _, c := range o.options.Collections {
 			a.note("Following %s/%s. Ctrl-C ends.", safe(c.Community), safe(c.Collection))
 		}
@@ -146,6 +175,7 @@ type eventLine struct {
 	Value      string         `json:"value,omitempty"`
 	Reason     string         `json:"reason,omitempty"`
 	File       string         `json:"file,omitempty"`
+	Field      string         `json:"field,omitempty"`
 	Sighting   string         `json:"sighting,omitempty"`
 	Count      int64          `json:"count,omitempty"`
 	Held       map[string]int `json:"held,omitempty"`
@@ -167,7 +197,7 @@ func (a *app) tellEvent(e agent.Event) {
 		return
 	}
 	line := eventLine{
-		Event: name, Time: e.Time.UTC(), Collection: collection, Indicator: e.Indicator, Value: e.Value, Reason: e.Reason, File: e.File,
+		Event: name, Time: e.Time.UTC(), Collection: collection, Indicator: e.Indicator, Value: e.Value, Reason: e.Reason, File: e.File, Field: e.Field,
 		Sighting: e.Sighting, Count: e.Count, Held: e.Held, TookMS: float64(e.Took.Microseconds()) / 1000,
 	}
 	if e.Err != nil {
@@ -200,6 +230,8 @@ func (a *app) eventText(e agent.Event, collection string) (name, text string) {
 		return "hit", a.out(red, "seen") + fmt.Sprintf(" %s in %s (%s)", value, safe(e.File), indicator)
 	case agent.Reported:
 		return "reported", a.out(green, "reported") + fmt.Sprintf(" %s (%s)", count(int(e.Count), "sighting"), indicator)
+	case agent.Alive:
+		return "alive", ""
 	case agent.Failed:
 		return "failed", a.out(yellow, "will try again") + ": " + strings.TrimSpace(safe(orElse(e.File, collection))+" "+trouble)
 	}
