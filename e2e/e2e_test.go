@@ -11,8 +11,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,6 +80,7 @@ func TestJourneys(t *testing.T) {
 			"await":       await,
 			"flip":        flip,
 			"certificate": certificate,
+			"post":        post,
 		},
 	})
 }
@@ -267,6 +270,27 @@ func certificate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
+}
+
+// post sends a file to a path of the hub as any TAXII client would: "post STATUS
+// PATH FILE TOKENFILE". The answer is its standard output.
+func post(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: post STATUS PATH FILE TOKENFILE")
+	}
+	r, err := http.NewRequest(http.MethodPost, ts.Getenv("TOCSIN_HUB")+args[1], strings.NewReader(ts.ReadFile(args[2])))
+	ts.Check(err)
+	r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile(args[3])))
+	r.Header.Set("Content-Type", "application/taxii+json;version=2.1")
+	r.Header.Set("Accept", "application/taxii+json;version=2.1")
+	answer, err := http.DefaultTransport.RoundTrip(r) //nolint:forbidigo // a test that talks to its own hub
+	ts.Check(err)
+	text, err := io.ReadAll(answer.Body)
+	ts.Check(errors.Join(err, answer.Body.Close()))
+	if strconv.Itoa(answer.StatusCode) != args[0] {
+		ts.Fatalf("post %s: status %d, want %s\n%s", args[1], answer.StatusCode, args[0], text)
+	}
+	_, _ = fmt.Fprintln(ts.Stdout(), string(text))
 }
 
 // await waits until a file has a line that a regular expression matches:

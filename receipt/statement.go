@@ -19,10 +19,11 @@ const (
 	KindDisclosure Kind = "disclosure"
 	KindWithdrawal Kind = "withdrawal"
 	KindDirectory  Kind = "directory"
+	KindReview     Kind = "review"
 )
 
 // A Statement is one fact that a hub puts on record: a [Submission], a
-// [Disclosure], a [Withdrawal] or a [Directory] change.
+// [Disclosure], a [Withdrawal], a [Review] or a [Directory] change.
 //
 //sumtype:decl
 type Statement interface {
@@ -69,6 +70,42 @@ type Submission struct {
 	Objects []ObjectRef `json:"objects"`
 	Held    int         `json:"held,omitzero"`
 	Failed  int         `json:"failed"`
+
+	// Reviewed are the decisions of reviewers that the objects carry out.
+	Reviewed []Reviewed `json:"reviewed,omitempty"`
+}
+
+// A Reviewed value is one that the privacy gate had masked, and that people have
+// restored or revised.
+type Reviewed struct {
+	Review string   `json:"review"` // the review's id, a UUID
+	Object string   `json:"object"` // as published
+	At     string   `json:"at"`     // JSON Pointer within the object
+	Class  string   `json:"class"`
+	State  string   `json:"state"` // "approved" or "redacted"
+	By     []string `json:"by"`    // organization/user of each who had an opinion
+}
+
+// A Review states that somebody looked at a value that the privacy gate had
+// masked, or said what is to become of it.
+type Review struct {
+	Kind Kind      `json:"kind"`
+	Hub  string    `json:"hub"`
+	Time time.Time `json:"time"`
+
+	Organization string `json:"organization,omitempty"` // "" when the hub itself did it
+	User         string `json:"user,omitempty"`
+	Purpose      string `json:"purpose,omitempty"`
+	Community    string `json:"community"`
+
+	Review string `json:"review"` // the review's id, a UUID
+	Object string `json:"object"` // as published
+	At     string `json:"at"`     // JSON Pointer within the object
+	Class  string `json:"class"`
+
+	Action string `json:"action"` // "shown", "approve", "redact", "reject"
+	Reason string `json:"reason,omitempty"`
+	State  string `json:"state"` // of the review after it
 }
 
 // An ObjectRef names one version of an object without its content.
@@ -110,6 +147,7 @@ type Withdrawal struct {
 
 	ID       string      `json:"id"`
 	Versions []ObjectRef `json:"versions"` // Seq is where the version was
+	Reason   string      `json:"reason,omitempty"`
 }
 
 // A Directory statement says that who may speak, or to whom, was changed.
@@ -149,6 +187,11 @@ func (s Withdrawal) stamped() (Statement, Kind, time.Time) {
 
 func (s Directory) stamped() (Statement, Kind, time.Time) {
 	s.Kind, s.Time = KindDirectory, stamp(s.Time)
+	return s, s.Kind, s.Time
+}
+
+func (s Review) stamped() (Statement, Kind, time.Time) {
+	s.Kind, s.Time = KindReview, stamp(s.Time)
 	return s, s.Kind, s.Time
 }
 

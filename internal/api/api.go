@@ -22,6 +22,7 @@ import (
 	"tocsin/internal/receive"
 	"tocsin/internal/submit"
 	"tocsin/internal/view"
+	"tocsin/internal/withdraw"
 	"tocsin/receipt"
 )
 
@@ -67,6 +68,13 @@ type Prover interface {
 	SubmissionReceipt(ctx context.Context, who tocsin.Member, id string) (receipt.Proof, error)
 	Disclosures(ctx context.Context, who tocsin.Member, community string, from int64, most int) (found []prove.Disclosure, next int64, more bool, err error)
 	DisclosureReceipt(ctx context.Context, who tocsin.Member, leaf int64) (receipt.Proof, error)
+	WithdrawalReceipt(ctx context.Context, who tocsin.Member, leaf int64) (receipt.Proof, error)
+}
+
+// A Withdrawer takes back what was shared.
+type Withdrawer interface {
+	// Recall withdraws objects from everywhere, for their owner and for curators.
+	Recall(ctx context.Context, who tocsin.Member, ids []string, reason string) ([]withdraw.Recall, error)
 }
 
 // Options are what a server is made of. Zero limits mean the defaults; all else is required.
@@ -77,6 +85,8 @@ type Options struct {
 	Feed          Feed
 	Submitter     Submitter
 	Prover        Prover
+	Reviewer      Reviewer
+	Withdrawer    Withdrawer
 	Cursors       *cursor.Sealer
 	Intake        *receive.Intake
 	URL           *url.URL // how others reach the hub: scheme and host
@@ -120,6 +130,12 @@ func (s *Server) routes() []receive.Route {
 		{Method: "GET", Path: collection + "stream/", May: readers, Do: s.stream, Lasts: true},
 		{Method: "GET", Path: collection + "objects/{object}/sightings/", May: readers, Do: s.sightings},
 		{Method: "GET", Path: community + "audience/", May: writers, Do: s.audience},
+		{Method: "POST", Path: v1 + "recalls/", May: receive.Anyone, Do: s.recall},
+		{Method: "GET", Path: v1 + "withdrawals/{leaf}/receipt/", May: receive.Anyone, Do: s.withdrawalReceipt},
+		// Whether there is a queue is the curators' business; to others it is not found.
+		{Method: "GET", Path: community + "reviews/", May: receive.Anyone, Do: s.reviews},
+		{Method: "POST", Path: community + "reviews/", May: receive.Anyone, Do: s.decide},
+		{Method: "GET", Path: community + "reviews/{review}/", May: receive.Anyone, Do: s.review},
 		{Method: "GET", Path: community + "disclosures/", May: readers, Do: s.disclosures},
 		{Method: "GET", Path: v1 + "records/{leaf}/receipt/", May: receive.Anyone, Do: s.disclosureReceipt},
 		{Method: "GET", Path: v1 + "network/", May: receive.Anyone, Do: s.network},

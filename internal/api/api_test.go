@@ -34,7 +34,7 @@ func serve(t testing.TB) *served {
 	}
 	return &served{p, New(Options{
 		Authenticator: p.Directory, Directory: p.Directory, Administrator: p.Directory, Feed: p.Feed, Submitter: p.Submit, Prover: p.Prover,
-		Cursors: p.Cursors, Intake: p.Intake, URL: base, Log: slog.New(slog.DiscardHandler),
+		Reviewer: p.Restore, Withdrawer: p.Withdrawer, Cursors: p.Cursors, Intake: p.Intake, URL: base, Log: slog.New(slog.DiscardHandler),
 	})}
 }
 

@@ -28,9 +28,10 @@ type submissionResource struct {
 	Pending    []pendingResource  `json:"pending,omitempty"`
 	Failures   []failureResource  `json:"failures"`
 	Findings   []minimize.Finding `json:"findings,omitempty"`
-	Receipt    string             `json:"receipt"` // URL
-	First      int64              `json:"first"`   // the range of the one order that it took;
-	Last       int64              `json:"last"`    // zeros when nothing was new
+	Reviews    int                `json:"reviews,omitempty"` // values that the hub's gate masked and a person will look at
+	Receipt    string             `json:"receipt"`           // URL
+	First      int64              `json:"first"`             // the range of the one order that it took;
+	Last       int64              `json:"last"`              // zeros when nothing was new
 }
 
 type successResource struct {
@@ -60,7 +61,7 @@ func (s *Server) describe(made prove.Submission, findings []minimize.Finding) su
 	d := submissionResource{
 		ID: made.ID, Community: made.Community, Collection: made.Collection, Requested: made.Requested.UTC().Format(view.Microseconds),
 		Successes: []successResource{}, Failures: []failureResource{}, Findings: findings,
-		Receipt: s.link("submissions", made.ID, "receipt"), First: made.First, Last: made.Last,
+		Reviews: made.Reviews, Receipt: s.link("submissions", made.ID, "receipt"), First: made.First, Last: made.Last,
 	}
 	for _, ok := range made.Successes {
 		d.Successes = append(d.Successes, successResource{ID: ok.ID, Version: ok.Version, Seq: ok.Seq, Known: ok.Known})

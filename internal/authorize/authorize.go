@@ -9,16 +9,18 @@ import (
 
 	"tocsin"
 	"tocsin/internal/minimize"
+	"tocsin/internal/review"
 	"tocsin/stix"
 	"tocsin/tlp"
 )
 
 // A Target is where a submission goes and to whom.
 type Target struct {
-	Community  string    // the community's name
-	Collection string    // the collection's id
-	Default    tlp.Label // what the community takes an unmarked object for
-	Recipients []string  // names of organizations; empty means the whole community, as far as the markings allow
+	Community  string        // the community's name
+	Collection string        // the collection's id
+	Default    tlp.Label     // what the community takes an unmarked object for
+	Recipients []string      // names of organizations; empty means the whole community, as far as the markings allow
+	ReviewTime time.Duration // how long what the privacy gate masked waits for a person
 }
 
 // Raw returns the bytes to store.
@@ -53,6 +55,7 @@ type Object struct {
 	Original string     // the id before the privacy gate changed it, else ""
 	Value    stix.Value // the object's parse; its Raw is what is stored
 	Label    *Label
+	Reviews  []minimize.Review // what in it is for a person to look at
 }
 
 // A Failure is one object that was not admitted, and why.
@@ -81,6 +84,7 @@ type Admitted struct {
 	findings []minimize.Finding
 	rules    string
 	at       time.Time
+	restored []review.Approval
 }
 
 // ID returns the submission's UUID, which is also its TAXII status id.
@@ -106,6 +110,9 @@ func (a Admitted) Findings() []minimize.Finding { return a.findings }
 
 // Rules returns the hash of the privacy gate's rules.
 func (a Admitted) Rules() string { return a.rules }
+
+// Restored returns the reviewers' decisions that the submission carries out.
+func (a Admitted) Restored() []review.Approval { return a.restored }
 
 // At returns when the submission was admitted.
 func (a Admitted) At() time.Time { return a.at }
@@ -165,13 +172,38 @@ func (p *Policy) Admit(who tocsin.Member, to Target, b minimize.Bundle, now time
 		object := Object{
 			ID: o.ID(), Type: o.Type(), Version: o.Version(), Modified: o.Modified(),
 			Revoked: o.Value().Get("revoked").True(), About: o.Value().Get("sighting_of_ref").Text(),
-			Original: o.Original(), Value: o.Value(), Label: a.label(o.Value(), labels),
+			Original: o.Original(), Value: o.Value(), Label: a.label(o.Value(), labels), Reviews: o.Reviews(),
 		}
 		if due := o.Modified().Add(-stix.MostSkew); due.After(now) {
 			a.held = append(a.held, Held{object, due})
 			continue
 		}
 		a.objects = append(a.objects, object)
+	}
+	return a, nil
+}
+
+// Restore admits the version of a published object in which reviewers'
+// decisions are carried out: it has the owner and the audience of the version
+// before. Who does not moderate the community, or may not see the object, learns
+// nothing of it.
+func (p *Policy) Restore(who tocsin.Member, collection string, before *Label, b minimize.Bundle, now time.Time) (Admitted, error) {
+	reader, err := p.Reader(who, before.Community)
+	if err != nil {
+		return Admitted{}, err
+	}
+	if who.Role(before.Community) < tocsin.Curator || !reader.MaySee(before) || len(b.Restored()) == 0 {
+		return Admitted{}, &tocsin.Error{Kind: tocsin.NotFound, Message: "there is no such review"}
+	}
+	label := *before
+	a := Admitted{
+		id: stix.UUIDv4(), who: who, rules: b.Rules(), at: now, restored: b.Restored(),
+		target: Target{Community: before.Community, Collection: collection, Default: before.Default, Recipients: before.Recipients},
+	}
+	for _, o := range b.Objects() {
+		a.objects = append(a.objects, Object{
+			ID: o.ID(), Type: o.Type(), Version: o.Version(), Modified: o.Modified(), About: o.Value().Get("sighting_of_ref").Text(), Value: o.Value(), Label: &label,
+		})
 	}
 	return a, nil
 }

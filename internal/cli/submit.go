@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -115,6 +114,7 @@ type shared struct {
 	Review      []minimize.Review   `json:"review"`   // masked because the gate is not sure of it
 	Rules       string              `json:"rules"`    // hash of the gate's rules
 	Audience    []audience          `json:"audience"`
+	Reviews     int                 `json:"reviews"` // values that the hub masked and a person there will look at
 	New         int                 `json:"new"`
 	Known       int                 `json:"known"` // were there before
 	Pending     []hubclient.Pending `json:"pending"`
@@ -349,6 +349,7 @@ func (s *sender) send(ctx context.Context, b batch) error {
 			s.r.New++
 		}
 	}
+	s.r.Reviews += made.Reviews
 	s.r.Pending = append(s.r.Pending, made.Pending...)
 	s.r.Failures = append(s.r.Failures, made.Failures...)
 	s.r.Submissions = append(s.r.Submissions, submission{made.ID, made.First, made.Last, len(made.Successes), saved})
@@ -359,18 +360,7 @@ func (s *sender) send(ctx context.Context, b batch) error {
 
 // keep saves the receipt of a submission and returns its file's name.
 func (s *sender) keep(ctx context.Context, id string) (string, error) {
-	if !plainName(id) {
-		return "", &failure{code: ExitFault, what: "this does not answer like a hub", next: "check the address"}
-	}
-	text, err := s.h.Receipt(ctx, id)
-	if err != nil {
-		return "", fmt.Errorf("receipt: %w", err)
-	}
-	name := filepath.Join(s.o.receipts, id+".tlog-proof")
-	if err := os.WriteFile(name, text, 0o600); err != nil {
-		return "", &failure{code: ExitFault, what: "the objects are shared, but their receipt cannot be saved", where: name, err: err}
-	}
-	return name, nil
+	return saveReceipt(ctx, s.h, id, s.o.receipts)
 }
 
 func (a *app) summarizeShared(r *shared, receipts string, bar *progress) {
@@ -386,6 +376,9 @@ func (a *app) summarizeShared(r *shared, receipts string, bar *progress) {
 	}
 	if n := len(r.Pending); n > 0 {
 		a.say("%s %s of the future: unseen until %s or later; check the clock of the machine that made them", a.out(yellow, "…"), count(n, "version"), safe(r.Pending[0].Due))
+	}
+	if r.Reviews > 0 {
+		a.say("%s %s masked by the hub, which is not sure of them: a curator of %s will look", a.out(yellow, "…"), count(r.Reviews, "value"), safe(r.Community))
 	}
 	took := time.Since(bar.began).Round(time.Millisecond)
 	a.say("%s %s shared in %s (%s/s): %s new, %s there before", a.out(green, "✓"),

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -362,6 +363,13 @@ func describeSubmission(line func(name, format string, arguments ...any), s *rec
 	slices.Sort(removed)
 	line("privacy", "removed at the hub: %s", orElse(strings.Join(removed, ", "), "nothing was left to remove"))
 	line("", "by the rules %s", s.RulesHash)
+	reviewed := map[string]int{}
+	for _, r := range s.Reviewed {
+		reviewed[r.State+" by "+strings.Join(r.By, ", ")]++
+	}
+	for _, how := range slices.Sorted(maps.Keys(reviewed)) {
+		line("reviewed", "%s: %s", count(reviewed[how], "value"), how)
+	}
 	if s.Held > 0 {
 		line("waiting", "%s", count(s.Held, "object"))
 	}

@@ -20,6 +20,7 @@ import (
 	"tocsin/internal/prove"
 	"tocsin/internal/quarantine"
 	"tocsin/internal/receive"
+	"tocsin/internal/restore"
 	"tocsin/internal/store"
 	"tocsin/internal/store/postgres"
 	"tocsin/internal/store/sqlite"
@@ -61,6 +62,7 @@ type hub struct {
 	feed          *distribute.Feed
 	submit        *submit.Service
 	quarantine    *quarantine.Service
+	restore       *restore.Service
 	operatorToken string
 	verifierKey   string
 }
@@ -125,6 +127,10 @@ func (h *hub) wire(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("privacy gate: %w", err)
 	}
+	strict, err := minimize.New(minimize.Options{Secret: h.identity.Secret, Creator: h.identity.Identity, Rules: minimize.StrictRules()})
+	if err != nil {
+		return fmt.Errorf("strict privacy gate: %w", err)
+	}
 	definitions, err := h.store.Definitions(ctx)
 	if err != nil {
 		return fmt.Errorf("definitions: %w", err)
@@ -147,8 +153,9 @@ func (h *hub) wire(ctx context.Context) error {
 		return fmt.Errorf("operator token: %w", err)
 	}
 	h.feed = distribute.New(h.store, h.store, h.policy, h.directory)
-	h.submit = &submit.Service{Gate: gate, Policy: h.policy, Recorder: h.store}
+	h.submit = &submit.Service{Gate: gate, Strict: strict, Directory: h.directory, Policy: h.policy, Recorder: h.store}
 	h.quarantine = &quarantine.Service{Holds: h.store, Submitter: h.submit, Directory: h.directory}
+	h.restore = &restore.Service{Queue: h.store, Store: h.store, Directory: h.directory, Policy: h.policy, Gates: h.submit}
 	return nil
 }
 
@@ -165,7 +172,7 @@ func (h *hub) routes(o Options, base *url.URL) http.Handler {
 	cursors := cursor.New(h.identity.Secret)
 	intake := receive.NewIntake(maxBytes)
 	prover := &prove.Service{Records: h.store}
-	withdrawer := &withdraw.Service{Directory: h.directory, Policy: h.policy, Store: h.store}
+	withdrawer := &withdraw.Service{Directory: h.directory, Policy: h.policy, Store: h.store, Copies: h.submit.Gate}
 	served := taxii.New(taxii.Options{
 		Authenticator: h.directory, Directory: h.directory, Feed: h.feed, Submitter: h.submit, Prover: prover, Withdrawer: withdrawer,
 		Cursors: cursors, Intake: intake, URL: base, Title: "Tocsin", MaxPage: o.MaxPage, Log: o.Log,
@@ -174,7 +181,7 @@ func (h *hub) routes(o Options, base *url.URL) http.Handler {
 	mux.Handle("/", served)
 	mux.Handle("/api/v1/", api.New(api.Options{
 		Authenticator: h.directory, Directory: h.directory, Administrator: h.directory, Feed: h.feed, Submitter: h.submit, Prover: prover,
-		Cursors: cursors, Intake: intake, URL: base, Log: o.Log, Streams: o.Streams, StreamsPerToken: o.StreamsPerToken,
+		Reviewer: h.restore, Withdrawer: withdrawer, Cursors: cursors, Intake: intake, URL: base, Log: o.Log, Streams: o.Streams, StreamsPerToken: o.StreamsPerToken,
 	}))
 	mux.Handle("/log/", http.StripPrefix("/log", ledger.Tiles(h.store, o.Log)))
 	mux.HandleFunc("GET /log/key", func(w http.ResponseWriter, _ *http.Request) { h.text(w, h.verifierKey+"\n") })

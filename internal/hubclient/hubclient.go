@@ -124,6 +124,55 @@ func (c *Client) RecordReceipt(ctx context.Context, leaf int64) ([]byte, error) 
 	return text, c.get(ctx, &text, nil, "records", strconv.FormatInt(leaf, 10), "receipt")
 }
 
+// Reviews lists what waits for review in a community, or what has ended, after
+// a number; values are left out.
+func (c *Client) Reviews(ctx context.Context, community string, ended bool, after int64) (Reviews, error) {
+	query := url.Values{"after": {strconv.FormatInt(after, 10)}}
+	if ended {
+		query.Set("ended", "1")
+	}
+	var r Reviews
+	return r, c.get(ctx, &r, query, "communities", community, "reviews")
+}
+
+// Review returns a review with its value. The hub puts on record that the
+// caller looked at it.
+func (c *Client) Review(ctx context.Context, community, id string) (Review, error) {
+	var r Review
+	return r, c.get(ctx, &r, nil, "communities", community, "reviews", id)
+}
+
+// Decide decides on reviews, all of them or none.
+func (c *Client) Decide(ctx context.Context, community string, decisions []Decision) ([]Review, error) {
+	body, err := json.Marshal(map[string]any{"decisions": decisions})
+	if err != nil {
+		return nil, fmt.Errorf("decisions: %w", err)
+	}
+	var r Reviews
+	err = c.call(ctx, request{method: http.MethodPost, path: []string{"communities", community, "reviews"}, body: body, kind: "application/json", once: true}, &r)
+	return r.Reviews, err
+}
+
+// Recall withdraws all versions of objects from everywhere on the hub where the
+// caller may.
+func (c *Client) Recall(ctx context.Context, ids []string, reason string) ([]Recalled, error) {
+	body, err := json.Marshal(map[string]any{"ids": ids, "reason": reason})
+	if err != nil {
+		return nil, fmt.Errorf("recall: %w", err)
+	}
+	var r struct {
+		Recalled []Recalled `json:"recalled"`
+	}
+	err = c.call(ctx, request{method: http.MethodPost, path: []string{"recalls"}, body: body, kind: "application/json"}, &r)
+	return r.Recalled, err
+}
+
+// WithdrawalReceipt returns the receipt of a withdrawal, a C2SP tlog-proof.
+func (c *Client) WithdrawalReceipt(ctx context.Context, record int64) ([]byte, error) {
+	var text []byte
+	return text, c.get(ctx, &text, nil, "withdrawals", strconv.FormatInt(record, 10), "receipt")
+}
+
 // Network returns the hub's directory as a JSON document, as far as the caller
 // may know it.
 func (c *Client) Network(ctx context.Context) ([]byte, error) {

@@ -1,6 +1,8 @@
 package hubclient
 
 import (
+	"time"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -41,6 +43,7 @@ type Submission struct {
 	Pending    []Pending `json:"pending"`
 	Failures   []Failure `json:"failures"`
 	Findings   []Finding `json:"findings"`
+	Reviews    int       `json:"reviews"` // values that the hub masked and a person will look at
 	Receipt    string    `json:"receipt"` // URL; see [Client.Receipt]
 	First      int64     `json:"first"`   // the range of the one order that it took;
 	Last       int64     `json:"last"`    // zeros when nothing was new
@@ -140,4 +143,64 @@ type NewToken struct {
 	Name         string `json:"name"`
 	ID           string `json:"id"`
 	Token        string `json:"token"`
+}
+
+// A Review is a value that the hub's privacy gate masked and a person is to look
+// at. Original and Text are there only in the answer of [Client.Review].
+type Review struct {
+	ID          string      `json:"id"`
+	State       string      `json:"state"`
+	Community   string      `json:"community"`
+	Collection  string      `json:"collection"`
+	Submission  string      `json:"submission"`
+	Owner       string      `json:"owner"`
+	Object      string      `json:"object"`
+	Version     string      `json:"version"`
+	At          string      `json:"at"`
+	Class       string      `json:"class"`
+	Rule        string      `json:"rule"`
+	Placeholder string      `json:"placeholder"`
+	Why         string      `json:"why"`
+	Made        time.Time   `json:"made"`
+	Expires     time.Time   `json:"expires"`
+	Ended       string      `json:"ended,omitempty"`
+	Opinions    []Opinion   `json:"opinions"`
+	Text        string      `json:"text,omitempty"`
+	Original    string      `json:"original,omitempty"`
+	Result      *Submission `json:"result,omitempty"` // of the version that carries the decision out
+}
+
+// An Opinion is what one reviewer wants to be done.
+type Opinion struct {
+	Organization string `json:"organization"`
+	User         string `json:"user"`
+	Action       string `json:"action"`
+	Reason       string `json:"reason,omitempty"`
+	Text         string `json:"text,omitempty"`
+	Time         string `json:"time"`
+}
+
+// A Decision is what the caller wants to be done with a review: "approve",
+// "redact" with a text, or "reject".
+type Decision struct {
+	ID     string `json:"id"`
+	Action string `json:"action"`
+	Text   string `json:"text,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Reviews is a page of the queue.
+type Reviews struct {
+	Reviews []Review `json:"reviews"`
+	Next    int64    `json:"next"` // to go on after
+	More    bool     `json:"more"` // whether there may be more
+}
+
+// Recalled is what was withdrawn of one object from one collection.
+type Recalled struct {
+	Community  string `json:"community"`
+	Collection string `json:"collection"`
+	ID         string `json:"id"` // as published
+	Versions   int    `json:"versions"`
+	Record     int64  `json:"record"` // number in the ledger
 }

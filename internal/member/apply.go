@@ -306,7 +306,7 @@ func (p *planner) putGroup(at string, e CommunityEntry, c communityDoc, known bo
 		label = strings.ToLower(strings.TrimPrefix(l.String(), "TLP:"))
 	}
 	if !known {
-		c = communityDoc{Name: e.Name, Title: orElse(e.Title, e.Name), Description: e.Description, Default: orElse(label, "amber")}
+		c = communityDoc{Name: e.Name, Title: orElse(e.Title, e.Name), Description: e.Description, Default: orElse(label, "amber"), Privacy: e.Privacy}
 		p.putCommunity(c, Made, "unmarked objects are TLP:"+strings.ToUpper(c.Default))
 		return nil
 	}
@@ -314,6 +314,9 @@ func (p *planner) putGroup(at string, e CommunityEntry, c communityDoc, known bo
 	what.set("title", &c.Title, e.Title)
 	what.set("description", &c.Description, e.Description)
 	what.set("default_tlp", &c.Default, label)
+	what.set("privacy path", &c.Privacy.Path, e.Privacy.Path)
+	what.number("reviewers", &c.Privacy.Reviewers, e.Privacy.Reviewers)
+	what.number("review days", &c.Privacy.ReviewDays, e.Privacy.ReviewDays)
 	if len(what) == 0 {
 		p.note(Step{Kind: kindCommunity, Name: c.Name, Action: Unchanged})
 		return nil
@@ -375,6 +378,14 @@ type details []string
 // set changes a field when the document says anything about it.
 func (d *details) set(name string, field *string, to string) {
 	if to != "" && *field != to {
+		*d = append(*d, name)
+		*field = to
+	}
+}
+
+// number is set for numbers.
+func (d *details) number(name string, field *int, to int) {
+	if to != 0 && *field != to {
 		*d = append(*d, name)
 		*field = to
 	}

@@ -28,7 +28,7 @@ func (s *Service) Describe(who tocsin.Member) Network {
 		if !who.Operator && who.Role(name) < tocsin.Reader {
 			continue
 		}
-		e := CommunityEntry{Name: name, Title: g.Title, Description: g.Description, Default: d.communities[name].Default}
+		e := CommunityEntry{Name: name, Title: g.Title, Description: g.Description, Default: d.communities[name].Default, Privacy: g.Privacy}
 		if who.Operator || who.Role(name) >= tocsin.Operator {
 			for _, m := range g.members {
 				e.Members = append(e.Members, MemberEntry{Organization: m.Organization.Name, Role: m.Role.String()})

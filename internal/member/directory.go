@@ -58,6 +58,7 @@ type communityDoc struct {
 	Title       string    `json:"title"`
 	Description string    `json:"description,omitempty"`
 	Default     string    `json:"default_tlp"`
+	Privacy     Privacy   `json:"privacy,omitzero"`
 	Removed     time.Time `json:"removed,omitzero"`
 }
 
@@ -231,7 +232,7 @@ func (o organizationDoc) organization() tocsin.Organization {
 
 func (c communityDoc) community() Community {
 	label, _ := tlp.Parse(c.Default) // unreadable is None, which nobody but the owner sees
-	return Community{Name: c.Name, Title: c.Title, Description: c.Description, Default: label}
+	return Community{Name: c.Name, Title: c.Title, Description: c.Description, Default: label, Privacy: c.Privacy}
 }
 
 // operators counts the tokens that may administer the hub.

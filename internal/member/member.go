@@ -44,7 +44,24 @@ type Community struct {
 	Title       string    `json:"title"`
 	Description string    `json:"description,omitempty"`
 	Default     tlp.Label `json:"default_tlp"` // what an unmarked object is taken for
+	Privacy     Privacy   `json:"privacy,omitzero"`
 }
+
+// Privacy is how a community deals with what may be personal. Zero fields mean
+// the defaults.
+type Privacy struct {
+	Path       string `json:"path,omitempty" yaml:"path"`               // of free text: "automatic", or "strict", where it waits for a person
+	Reviewers  int    `json:"reviewers,omitempty" yaml:"reviewers"`     // who decide alike before a masked value is restored: 1 or 2
+	ReviewDays int    `json:"review_days,omitempty" yaml:"review_days"` // how long a value waits for them, 1 to 365; 30
+}
+
+// The paths of free text through the privacy gate, and the default of
+// [Privacy.ReviewDays].
+const (
+	PathAutomatic = "automatic"
+	PathStrict    = "strict"
+	ReviewDays    = 30
+)
 
 // A Collection is a TAXII collection of a community.
 type Collection struct {

@@ -62,6 +62,7 @@ type CommunityEntry struct {
 	Title       string            `json:"title,omitempty" yaml:"title"`
 	Description string            `json:"description,omitempty" yaml:"description"`
 	Default     string            `json:"default_tlp,omitempty" yaml:"default_tlp"` // amber when new
+	Privacy     Privacy           `json:"privacy,omitzero" yaml:"privacy"`
 	Members     []MemberEntry     `json:"members,omitempty" yaml:"members"`
 	Collections []CollectionEntry `json:"collections,omitempty" yaml:"collections"`
 	Absent      bool              `json:"absent,omitempty" yaml:"absent"`
@@ -173,6 +174,17 @@ func (c *checker) community(at string, entry CommunityEntry) {
 	c.text(at+"/description", entry.Description, longestDescription)
 	if _, ok := tlp.Parse(entry.Default); entry.Default != "" && !ok {
 		c.add(at+"/default_tlp", "this is no TLP label", "write clear, green, amber, amber+strict or red")
+	}
+	switch entry.Privacy.Path {
+	case "", PathAutomatic, PathStrict:
+	default:
+		c.add(at+"/privacy/path", "this is no path of free text", "write automatic or strict")
+	}
+	if n := entry.Privacy.Reviewers; n < 0 || n > 2 {
+		c.add(at+"/privacy/reviewers", "one or two people decide on a masked value", "write 1 or 2")
+	}
+	if n := entry.Privacy.ReviewDays; n < 0 || n > 365 {
+		c.add(at+"/privacy/review_days", "a value waits between 1 and 365 days for review", "write a number of days")
 	}
 	members := map[string]bool{}
 	for j, m := range entry.Members {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"tocsin"
 )
@@ -194,6 +195,28 @@ func (s *Service) Members(community string) []Membership {
 		return g.members
 	}
 	return nil
+}
+
+// Reviewers returns how many people decide alike in a community before a masked
+// value is restored: 1 or 2.
+func (s *Service) Reviewers(community string) int {
+	if g := s.now.Load().groups[community]; g != nil {
+		return max(g.Privacy.Reviewers, 1)
+	}
+	return 1
+}
+
+// Privacy returns whether free text waits for a person in a community, and how
+// long what waits does so.
+func (s *Service) Privacy(community string) (strict bool, reviewTime time.Duration) {
+	days := 0
+	if g := s.now.Load().groups[community]; g != nil {
+		strict, days = g.Privacy.Path == PathStrict, g.Privacy.ReviewDays
+	}
+	if days == 0 {
+		days = ReviewDays
+	}
+	return strict, time.Duration(days) * 24 * time.Hour
 }
 
 // Identities returns which STIX identity belongs to which organization, those

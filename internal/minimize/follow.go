@@ -339,7 +339,7 @@ func (r *run) result() ([]Object, []Finding, []Review) {
 		case s.dropped:
 			continue
 		case s.made != nil:
-			objects = append(objects, Object{Object: *s.made, original: r.objects[i].ID()})
+			objects = append(objects, Object{Object: *s.made, original: r.objects[i].ID(), reviews: s.reviews})
 		default:
 			objects = append(objects, Object{Object: r.objects[i]})
 		}

@@ -90,6 +90,10 @@ func (g *Gate) rename(id string) string {
 	return kind + "--" + string(uuid)
 }
 
+// CopyOf returns the id under which the gate publishes the changed copy of an
+// object.
+func (g *Gate) CopyOf(id string) string { return g.rename(id) }
+
 // observable reports whether a type is one of the cyber-observable objects,
 // which have neither creators nor versions (STIX 2.1 §6).
 func observable(kind string) bool {

@@ -1,7 +1,10 @@
 // Package minimize removes what a defender does not need and a person would mind sharing.
 package minimize
 
-import "tocsin/internal/validate"
+import (
+	"tocsin/internal/review"
+	"tocsin/internal/validate"
+)
 
 // A Bundle is a submission without what nobody needs. Only [Gate.Apply] makes
 // one.
@@ -11,6 +14,7 @@ type Bundle struct {
 	findings []Finding
 	reviews  []Review
 	rules    string
+	restored []review.Approval // what people decided; [Gate.Restore] alone sets it
 }
 
 // Objects returns the objects as they may be shared, in the order in which
@@ -27,6 +31,10 @@ func (b Bundle) Findings() []Finding { return b.findings }
 // "sha256:" and 64 hexadecimal digits.
 func (b Bundle) Rules() string { return b.rules }
 
+// Restored returns the decisions that the bundle carries out, if it comes from
+// [Gate.Restore].
+func (b Bundle) Restored() []review.Approval { return b.restored }
+
 // Reviews returns what is for a person to look at, in the order of the objects.
 // It has been masked or withheld meanwhile.
 func (b Bundle) Reviews() []Review { return b.reviews }
@@ -35,7 +43,11 @@ func (b Bundle) Reviews() []Review { return b.reviews }
 type Object struct {
 	validate.Object        // as validated; of the changed copy when there is one
 	original        string // the id under which it was submitted, when the gate changed it
+	reviews         []Review
 }
+
+// Reviews returns what in the object is for a person to look at.
+func (o Object) Reviews() []Review { return o.reviews }
 
 // Original returns the id that the object had when it was submitted, "" when
 // the gate left it alone.

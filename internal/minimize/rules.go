@@ -23,6 +23,12 @@ var defaultRules string
 // those who want to read it or to begin their own with it.
 func DefaultRules() []byte { return []byte(defaultRules) }
 
+// StrictRules returns the same rules with the strict path, on which free text
+// waits for a person.
+func StrictRules() []byte {
+	return []byte(strings.Replace(defaultRules, "\npath: automatic", "\npath: strict", 1))
+}
+
 // format is the version of the rule file's format and of what the classes and
 // detectors mean. It goes into the rules' hash: other detectors are other rules.
 const format = 1

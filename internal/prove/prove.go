@@ -123,6 +123,32 @@ func read(leaf store.Leaf) (Disclosure, bool, error) {
 	return d, tocsin.Organization{Kind: d.OrganizationKind}.Institutional(), nil
 }
 
+// WithdrawalReceipt returns the proof of a withdrawal, not found for anybody but
+// the organization that withdrew and the community's curators.
+func (s *Service) WithdrawalReceipt(ctx context.Context, who tocsin.Member, leaf int64) (receipt.Proof, error) {
+	for community, role := range who.Roles {
+		if role < tocsin.Reader {
+			continue
+		}
+		leaves, err := s.Records.List(ctx, string(receipt.KindWithdrawal), community, leaf, 1)
+		if err != nil {
+			return receipt.Proof{}, fmt.Errorf("list: %w", err)
+		}
+		if len(leaves) == 0 || leaves[0].Index != leaf {
+			continue
+		}
+		var w receipt.Withdrawal
+		if err := json.Unmarshal(leaves[0].Statement, &w); err != nil { // the hub wrote it
+			return receipt.Proof{}, fmt.Errorf("record %d: %w", leaf, err)
+		}
+		if w.Organization != who.Organization.Name && role < tocsin.Curator {
+			return receipt.Proof{}, notFound()
+		}
+		return s.receipt(ctx, leaf)
+	}
+	return receipt.Proof{}, notFound()
+}
+
 // DisclosureReceipt returns the proof of a read by an institution, not found
 // for anybody who has no part in the community in which it read.
 func (s *Service) DisclosureReceipt(ctx context.Context, who tocsin.Member, leaf int64) (receipt.Proof, error) {

@@ -14,6 +14,7 @@ import (
 
 	"tocsin"
 	"tocsin/internal/authorize"
+	"tocsin/internal/review"
 	"tocsin/internal/view"
 	"tocsin/receipt"
 )
@@ -87,11 +88,31 @@ type Writing interface {
 	// Insert adds a version at the next position, and marks its siblings. It
 	// returns the position and date_added in microseconds since 1970.
 	Insert(o *Incoming, siblings []Sibling) (seq, added int64, err error)
+	Holdings
+	Reviewings
+}
+
+// Holdings are the part of a [Writing] that is about versions which wait.
+type Holdings interface {
 	// Holding returns how many versions of an organization wait, those of this
 	// transaction included.
 	Holding(organization string) (int, error)
 	// Hold puts a version aside.
 	Hold(h Hold) error
+}
+
+// Reviewings are the part of a [Writing] that is about values to be reviewed.
+type Reviewings interface {
+	// Reviewing returns how many values of an organization wait for review, those
+	// of this transaction included.
+	Reviewing(organization string) (int, error)
+	// Review puts a value in the queue.
+	Review(r Review) error
+	// SupersedeReviews ends what waits of an object of the submission's collection.
+	SupersedeReviews(id string) error
+	// EndReview ends an item that is carried out and erases its value. It reports
+	// false when that is not pending any more.
+	EndReview(i review.Item) (bool, error)
 }
 
 // A Recording is one submission being written.
@@ -147,7 +168,7 @@ func (r *Recording) Write(w Writing) (out Recorded, record receipt.Record, outco
 	last := int64(0) // date_added of the last one that was stored
 	for i := range r.Objects {
 		o := &r.Objects[i]
-		p, refusal, err := r.place(w, o)
+		p, refusal, err := r.place(w, o, &out)
 		if err != nil {
 			return Recorded{}, receipt.Record{}, nil, err
 		}
@@ -164,7 +185,10 @@ func (r *Recording) Write(w Writing) (out Recorded, record receipt.Record, outco
 		out.Successes = append(out.Successes, p.Success)
 		r.placed = append(r.placed, receipt.ObjectRef{ID: o.ID, Version: p.Version, SHA256: hex.EncodeToString(p.sum), Seq: p.Seq})
 	}
-	if err := r.keep(w, &out); err != nil {
+	if len(r.Admitted.Restored()) > 0 && len(out.Failures) > 0 { // nothing has changed, so nothing may end
+		return Recorded{}, receipt.Record{}, nil, out.Failures[0].Err
+	}
+	if err := errors.Join(r.keep(w, &out), r.end(w)); err != nil {
 		return Recorded{}, receipt.Record{}, nil, err
 	}
 	if record, err = receipt.NewRecord(r.statement(last, len(out.Pending), len(out.Failures))); err != nil {
@@ -184,7 +208,7 @@ func (r *Recording) statement(added int64, held, failed int) receipt.Submission 
 		Community: a.Target().Community, Collection: a.Target().Collection, Purpose: a.Who().Purpose,
 		RulesHash: a.Rules(), Removed: map[string]int{},
 		Recipients: a.Target().Recipients, Restrictions: []string{}, Default: a.Target().Default.String(),
-		Objects: r.placed, Held: held, Failed: failed,
+		Objects: r.placed, Held: held, Failed: failed, Reviewed: r.reviewed(),
 	}
 	if len(s.Recipients) == 0 {
 		s.Recipients = []string{"community:" + s.Community}
@@ -213,7 +237,7 @@ type placed struct {
 }
 
 // place stores one object version, unless it is there or may not be.
-func (r *Recording) place(w Writing, o *Incoming) (p placed, refusal *tocsin.Error, err error) {
+func (r *Recording) place(w Writing, o *Incoming, out *Recorded) (p placed, refusal *tocsin.Error, err error) {
 	siblings, err := w.Siblings(o)
 	if err != nil {
 		return placed{}, nil, err
@@ -232,6 +256,9 @@ func (r *Recording) place(w Writing, o *Incoming) (p placed, refusal *tocsin.Err
 	version := o.Version
 	if version == "" {
 		version = TAXIITime(added)
+	}
+	if err := r.queue(w, o, siblings, version, out); err != nil {
+		return placed{}, nil, err
 	}
 	return placed{Success{ID: o.ID, Version: version, Seq: seq}, o.Sum[:], added}, nil, nil
 }

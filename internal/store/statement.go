@@ -22,7 +22,7 @@ func (s Sibling) Ref(id string) receipt.ObjectRef {
 func (w Withdrawal) Record(hub string, at time.Time, versions []receipt.ObjectRef) (receipt.Record, error) {
 	return receipt.NewRecord(receipt.Withdrawal{
 		Hub: hub, Time: at, Organization: w.Who.Organization.Name, User: w.Who.User,
-		Community: w.Community, Collection: w.Collection, ID: w.ID, Versions: versions,
+		Community: w.Community, Collection: w.Collection, ID: w.ID, Versions: versions, Reason: w.Reason,
 	})
 }
 

@@ -31,12 +31,14 @@ type Keeper interface {
 // A Recorder stores objects and logs that it did, in one transaction.
 type Recorder interface {
 	Holds
+	Reviews
 	// Record stores what was admitted. When it returns without an error, the
 	// objects, the ledger's leaf and a checkpoint over it are durable.
 	Record(ctx context.Context, a authorize.Admitted) (Recorded, error)
 	// Withdraw deletes versions of an object and leaves tombstones, for those
-	// who could see it. It returns how many versions went.
-	Withdraw(ctx context.Context, w Withdrawal) (int, error)
+	// who could see it. It returns how many versions went, and the number of the
+	// record that says so.
+	Withdraw(ctx context.Context, w Withdrawal) (gone int, leaf int64, err error)
 	// Disclose logs that ranges of the order were read, one leaf for each.
 	Disclose(ctx context.Context, reads []receipt.Disclosure) error
 }
@@ -152,6 +154,7 @@ type Recorded struct {
 	Failures     []authorize.Failure
 	First, Last  int64 // the range of the order that it took; zeros when nothing new was stored
 	Leaf         int64 // its record in the ledger
+	Reviews      int   // how many of its values wait for a person
 }
 
 // A Success is one object version that is stored.
@@ -177,6 +180,7 @@ type Withdrawal struct {
 	Collection string
 	ID         string
 	Seqs       []int64
+	Reason     string
 }
 
 // A Leaf is one record of the ledger.

@@ -19,13 +19,30 @@ type Recorder interface {
 	Record(ctx context.Context, a authorize.Admitted) (store.Recorded, error)
 }
 
+// A Directory knows how communities deal with what may be personal.
+type Directory interface {
+	// Privacy returns whether free text waits for a person in a community, and how
+	// long what waits does so.
+	Privacy(community string) (strict bool, reviewTime time.Duration)
+}
+
 // A Service takes submissions. It is safe for concurrent use.
 type Service struct {
-	Limits   validate.Options
-	Gate     *minimize.Gate
-	Policy   *authorize.Policy
-	Recorder Recorder
-	Crew     *behind.Crew // does what computes; may be nil
+	Limits    validate.Options
+	Gate      *minimize.Gate
+	Strict    *minimize.Gate // for communities in which free text waits for a person
+	Directory Directory
+	Policy    *authorize.Policy
+	Recorder  Recorder
+	Crew      *behind.Crew // does what computes; may be nil
+}
+
+// GateOf returns the privacy gate of a community.
+func (s *Service) GateOf(community string) *minimize.Gate {
+	if strict, _ := s.Directory.Privacy(community); strict {
+		return s.Strict
+	}
+	return s.Gate
 }
 
 // Submit takes one submission through the whole journey. When it returns
@@ -49,13 +66,14 @@ func (s *Service) Submit(ctx context.Context, who tocsin.Member, to authorize.Ta
 
 // admit does all of the journey that only computes, behind those who read.
 func (s *Service) admit(ctx context.Context, who tocsin.Member, to authorize.Target, text []byte) (admitted authorize.Admitted, err error) {
+	_, to.ReviewTime = s.Directory.Privacy(to.Community)
 	waited := s.Crew.Do(ctx, func() {
 		var valid validate.Bundle
 		if valid, err = validate.Parse(text, s.Limits); err != nil {
 			err = fmt.Errorf("validate: %w", err)
 			return
 		}
-		if admitted, err = s.Policy.Admit(who, to, s.Gate.Apply(valid), time.Now()); err != nil {
+		if admitted, err = s.Policy.Admit(who, to, s.GateOf(to.Community).Apply(valid), time.Now()); err != nil {
 			err = fmt.Errorf("authorize: %w", err)
 		}
 	})

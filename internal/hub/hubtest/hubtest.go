@@ -19,6 +19,7 @@ import (
 	"tocsin/internal/minimize"
 	"tocsin/internal/prove"
 	"tocsin/internal/receive"
+	"tocsin/internal/restore"
 	"tocsin/internal/store/sqlite"
 	"tocsin/internal/submit"
 	"tocsin/internal/withdraw"
@@ -78,6 +79,7 @@ type Parts struct {
 	Submit      *submit.Service
 	Prover      *prove.Service
 	Withdrawer  *withdraw.Service
+	Restore     *restore.Service
 	Cursors     *cursor.Sealer
 	Intake      *receive.Intake
 	VerifierKey string
@@ -109,9 +111,12 @@ func Open(t testing.TB) *Parts {
 	p.cast(t)
 	gate, err := minimize.New(minimize.Options{Secret: secret})
 	fatal(t, err)
-	p.Submit = &submit.Service{Gate: gate, Policy: p.Policy, Recorder: p.Store}
+	strict, err := minimize.New(minimize.Options{Secret: secret, Rules: minimize.StrictRules()})
+	fatal(t, err)
+	p.Submit = &submit.Service{Gate: gate, Strict: strict, Directory: p.Directory, Policy: p.Policy, Recorder: p.Store}
 	p.Prover = &prove.Service{Records: p.Store}
-	p.Withdrawer = &withdraw.Service{Directory: p.Directory, Policy: p.Policy, Store: p.Store}
+	p.Withdrawer = &withdraw.Service{Directory: p.Directory, Policy: p.Policy, Store: p.Store, Copies: gate}
+	p.Restore = &restore.Service{Queue: p.Store, Store: p.Store, Directory: p.Directory, Policy: p.Policy, Gates: p.Submit}
 	p.Feed = distribute.New(p.Store, p.Store, p.Policy, p.Directory)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup

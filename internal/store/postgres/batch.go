@@ -49,6 +49,8 @@ type pending struct {
 	changes  []change
 	held     []held
 	settled  []settled
+	reviews  []store.Review // new in the queue
+	ended    []store.Review // to be written anew, nearly all because they have ended
 }
 
 type place struct{ collection, seq int64 }
@@ -255,6 +257,9 @@ func (b *batch) flush(ctx context.Context) error {
 	}
 	q := &pgx.Batch{}
 	b.queueHeld(q)
+	if err := b.queueReviews(q); err != nil {
+		return err
+	}
 	b.queueObjects(q)
 	b.queueRecords(q)
 	positions, values := make([]int64, len(hashes)), make([][]byte, len(hashes))

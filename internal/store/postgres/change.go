@@ -14,10 +14,9 @@ import (
 
 // Withdraw deletes versions of an object, content and all, and leaves tombstones
 // at new positions, for those who could see it. It returns how many versions
-// went; positions that hold no such version are passed over. PostgreSQL itself
+// went, and the number of the record that says so; positions that hold no such version are passed over. PostgreSQL itself
 // forgets the content when it next vacuums the table.
-func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (int, error) {
-	var gone int // the writer's until the job is done
+func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (gone int, leaf int64, err error) {
 	var last int64
 	j := &job{weight: 1 + len(w.Seqs), alone: true, needs: needs{ids: []int64{store.IDHash(w.ID)}}}
 	j.do = func(ctx context.Context, b *batch) error {
@@ -31,14 +30,14 @@ func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (int, error) {
 		if err != nil {
 			return err
 		}
-		b.record(recorded{Record: record, community: w.Community})
-		return nil
+		leaf = b.record(recorded{Record: record, community: w.Community})
+		return b.supersede(ctx, w.Collection, w.ID)
 	}
 	if err := s.submit(ctx, j); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	s.await(ctx, last)
-	return gone, nil
+	return gone, leaf, nil
 }
 
 // bury puts tombstones in place of object versions. A tombstone keeps whether the

@@ -30,7 +30,7 @@ func TestEveryEarlierVersionIsBroughtUpToDate(t *testing.T) {
 		record(t, s, storetest.Indicator(2*i, 0), storetest.Indicator(2*i+1, 0))
 	}
 	record(t, s, storetest.Indicator(3, 1))
-	n, err := s.Withdraw(ctx, store.Withdrawal{
+	n, _, err := s.Withdraw(ctx, store.Withdrawal{
 		Who: storetest.Member("bank"), Community: "finance", Collection: storetest.Target().Collection, ID: storetest.IndicatorID(5), Seqs: []int64{6},
 	})
 	if n != 1 || err != nil {

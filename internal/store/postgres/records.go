@@ -41,6 +41,10 @@ func (s *Store) Submission(ctx context.Context, id string) (out store.Recorded, 
 		return store.Recorded{}, err
 	}
 	out.Merge(holds)
+	const waiting = "SELECT count(*) FROM reviews WHERE submission = $1 AND expires IS NOT NULL"
+	if err := s.pool.QueryRow(ctx, waiting, store.IDHash(id)).Scan(&out.Reviews); err != nil {
+		return store.Recorded{}, fmt.Errorf("reviews: %w", unavailable(err))
+	}
 	return out, nil
 }
 

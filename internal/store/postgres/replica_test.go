@@ -123,7 +123,7 @@ func countRewrites(t *testing.T, _ string, a, b *Store) {
 		t.Error("another version came by another replica, and Rewrites is the same")
 	}
 	before = b.Rewrites(name, 2, 2)
-	n, err := a.Withdraw(t.Context(), store.Withdrawal{
+	n, _, err := a.Withdraw(t.Context(), store.Withdrawal{
 		Who: storetest.Member("bank"), Community: "finance", Collection: name, ID: storetest.IndicatorID(2), Seqs: []int64{2},
 	})
 	if n != 1 || err != nil {

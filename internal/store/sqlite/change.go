@@ -11,11 +11,10 @@ import (
 
 // Withdraw deletes versions of an object, content and all, and leaves tombstones
 // at new positions, for those who could see it. It returns how many versions
-// went; positions that hold no such version are passed over.
-func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (int, error) {
+// went, and the number of the record that says so; positions that hold no such version are passed over.
+func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (gone int, leaf int64, err error) {
 	j := &job{weight: 1 + len(w.Seqs), erases: true}
 	var collection int64
-	var gone int // the writer's until the job is done
 	j.intern = func(b *batch) (err error) {
 		collection, err = b.collection(w.Collection)
 		return err
@@ -35,17 +34,20 @@ func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (int, error) {
 		if gone == 0 {
 			return nil
 		}
+		if err := b.supersede(w.Collection, w.ID); err != nil {
+			return err
+		}
 		record, err := w.Record(s.signer.Origin(), time.UnixMicro(b.added), refs)
 		if err != nil {
 			return err
 		}
-		_, err = b.record(record, annotation{community: w.Community})
+		leaf, err = b.record(record, annotation{community: w.Community})
 		return err
 	}
 	if err := s.submit(ctx, j); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return gone, nil
+	return gone, leaf, nil
 }
 
 // bury puts a tombstone in place of one object version. The tombstone keeps

@@ -307,7 +307,7 @@ func TestWithdrawnContentLeavesTheDisk(t *testing.T) {
 	}
 	for i := range 60 {
 		w := withdrawalOf(2*i+1, int64(2*i+2))
-		if n, err := s.Withdraw(t.Context(), w); n != 1 || err != nil {
+		if n, _, err := s.Withdraw(t.Context(), w); n != 1 || err != nil {
 			t.Fatalf("Withdraw = %d, %v", n, err)
 		}
 	}

@@ -140,7 +140,7 @@ func TestTimesAreFoundAmongMarks(t *testing.T) {
 			Who: storetest.Member("bank"), Community: "finance", Collection: storetest.Target().Collection,
 			ID: storetest.IndicatorID(int(gone - 1)), Seqs: []int64{gone},
 		}
-		if n, err := s.Withdraw(t.Context(), w); n != 1 || err != nil {
+		if n, _, err := s.Withdraw(t.Context(), w); n != 1 || err != nil {
 			t.Fatalf("Withdraw(%d) = %d, %v", gone, n, err)
 		}
 	}

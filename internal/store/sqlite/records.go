@@ -39,6 +39,13 @@ func (s *Store) Submission(ctx context.Context, id string) (out store.Recorded, 
 		return store.Recorded{}, err
 	}
 	out.Merge(holds)
+	err = s.readers.read(ctx, func(c *conn) (err error) {
+		out.Reviews, err = c.reviewsOf(id)
+		return err
+	})
+	if err != nil {
+		return store.Recorded{}, fmt.Errorf("reviews: %w", err)
+	}
 	return out, nil
 }
 

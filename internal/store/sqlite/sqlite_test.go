@@ -62,7 +62,7 @@ func fill(t testing.TB, s *Store) {
 	w := store.Withdrawal{
 		Who: storetest.Member("bank"), Community: "finance", Collection: storetest.Target().Collection, ID: storetest.IndicatorID(5), Seqs: []int64{6},
 	}
-	if n, err := s.Withdraw(ctx, w); n != 1 || err != nil {
+	if n, _, err := s.Withdraw(ctx, w); n != 1 || err != nil {
 		t.Fatalf("Withdraw = %d, %v", n, err)
 	}
 	if err := s.SaveDirectory(ctx, []member.Record{{Kind: "organization", Key: "bank", Doc: []byte("{}")}}, member.Change{}); err != nil {

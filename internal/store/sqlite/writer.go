@@ -147,7 +147,7 @@ func (w *writer) write(first *job) {
 	w.size += int64(len(b.entries))
 	w.s.publish(b)
 	for i, j := range b.jobs {
-		w.erase = w.erase || j.erases && b.errs[i] == nil
+		w.erase = w.erase || j.erases && b.errs[i] == nil || b.purged
 		j.done <- b.errs[i]
 	}
 	w.truncateLog()
@@ -318,6 +318,7 @@ type pending struct {
 	placed    []place
 	rewritten []place   // older positions that are not what they were
 	indexed   []idEntry // what was added to the index of ids
+	purged    bool      // values of reviews were erased on the way
 }
 
 type named struct {

@@ -144,7 +144,7 @@ func revocation(t *testing.T, p Place) {
 	// A version from before the revocation may still arrive.
 	wantOne(t, share(t, s, "bank", Indicator(1, 7)), 3, false)
 	// Withdrawing the revocation does not undo it.
-	if n, err := s.Withdraw(context.Background(), withdrawal("bank", 1, 2)); n != 1 || err != nil {
+	if n, _, err := s.Withdraw(context.Background(), withdrawal("bank", 1, 2)); n != 1 || err != nil {
 		t.Fatalf("Withdraw = %d, %v", n, err)
 	}
 	wantRefused(t, share(t, s, "bank", Indicator(1, 13)))
@@ -241,10 +241,10 @@ func tombstones(t *testing.T, p Place) {
 	}
 	share(t, s, "bank", Indicator(2, 0))
 	label := scan(t, s, collection, 10)[0].Label
-	if n, err := s.Withdraw(ctx, withdrawal("bank", 1, 1, 3, 4, 99, 1)); n != 2 || err != nil {
+	if n, _, err := s.Withdraw(ctx, withdrawal("bank", 1, 1, 3, 4, 99, 1)); n != 2 || err != nil {
 		t.Fatalf("Withdraw = %d, %v, want 2: position 4 is another object's, and 1 was named twice", n, err)
 	}
-	if n, err := s.Withdraw(ctx, withdrawal("bank", 1, 1, 3, 5, 6)); n != 0 || err != nil {
+	if n, _, err := s.Withdraw(ctx, withdrawal("bank", 1, 1, 3, 5, 6)); n != 0 || err != nil {
 		t.Fatalf("Withdraw of what is gone = %d, %v, want 0", n, err)
 	}
 	check := func() {
@@ -295,7 +295,7 @@ func sightings(t *testing.T, p Place) {
 	}
 	w := withdrawal("bank", 0, 2)
 	w.ID = id("sighting", 1)
-	if n, err := s.Withdraw(ctx, w); n != 1 || err != nil {
+	if n, _, err := s.Withdraw(ctx, w); n != 1 || err != nil {
 		t.Fatalf("Withdraw = %d, %v", n, err)
 	}
 	got, err = s.Sightings(ctx, community, IndicatorID(1))

@@ -175,7 +175,7 @@ func seek(t *testing.T, p Place) {
 	}
 	// Withdrawn positions leave holes.
 	for _, gone := range []int{0, 1, 2, 17, 39} {
-		if n, err := s.Withdraw(ctx, withdrawal("bank", gone, int64(gone+1))); n != 1 || err != nil {
+		if n, _, err := s.Withdraw(ctx, withdrawal("bank", gone, int64(gone+1))); n != 1 || err != nil {
 			t.Fatalf("Withdraw = %d, %v", n, err)
 		}
 	}
@@ -334,7 +334,7 @@ func rewrites(t *testing.T, p Place) {
 	// Far above in the order, nothing below is rewritten.
 	before := s.Rewrites(collection, 1, 13)
 	for _, gone := range []int64{12, 13} {
-		if n, err := s.Withdraw(ctx, withdrawal("bank", 99, gone)); n != 0 || err != nil {
+		if n, _, err := s.Withdraw(ctx, withdrawal("bank", 99, gone)); n != 0 || err != nil {
 			t.Fatalf("Withdraw of nothing = %d, %v", n, err)
 		}
 	}
@@ -345,7 +345,7 @@ func rewrites(t *testing.T, p Place) {
 
 func withdraw(t *testing.T, s store.Store, n int, seq int64) {
 	t.Helper()
-	if gone, err := s.Withdraw(context.Background(), withdrawal("bank", n, seq)); gone != 1 || err != nil {
+	if gone, _, err := s.Withdraw(context.Background(), withdrawal("bank", n, seq)); gone != 1 || err != nil {
 		t.Fatalf("Withdraw = %d, %v, want 1", gone, err)
 	}
 }

@@ -54,7 +54,7 @@ func strangers(t *testing.T, p Place) {
 	}
 	w := withdrawal("insurer", 1, 1)
 	w.Collection = other
-	if n, err := s.Withdraw(ctx, w); n != 0 || err != nil {
+	if n, _, err := s.Withdraw(ctx, w); n != 0 || err != nil {
 		t.Errorf("Withdraw from another collection = %d, %v", n, err)
 	}
 }
@@ -156,7 +156,7 @@ func receipts(t *testing.T, p Place) {
 		t.Error("VerifyObject accepted an object that was not shared")
 	}
 	disclose(t, s, 1, 2)
-	if n, err := s.Withdraw(ctx, withdrawal("bank", 2, 2)); n != 1 || err != nil {
+	if n, _, err := s.Withdraw(ctx, withdrawal("bank", 2, 2)); n != 1 || err != nil {
 		t.Fatalf("Withdraw = %d, %v", n, err)
 	}
 	for range 2 {

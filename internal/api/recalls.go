@@ -1,0 +1,73 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"tocsin"
+	"tocsin/internal/receive"
+	"tocsin/stix"
+)
+
+// A recallResource is what was withdrawn of one object from one collection.
+type recallResource struct {
+	Community  string `json:"community"`
+	Collection string `json:"collection"` // alias
+	ID         string `json:"id"`         // as published
+	Versions   int    `json:"versions"`
+	Record     int64  `json:"record"`  // number in the ledger
+	Receipt    string `json:"receipt"` // URL
+}
+
+// recall withdraws all versions of objects from everywhere, as far as the caller
+// may. Who asks for what it may not see is told that there is no such object.
+func (s *Server) recall(w http.ResponseWriter, r *http.Request, who tocsin.Member) error {
+	if err := receive.Accepts(r, jsonType()); err != nil {
+		return err
+	}
+	if err := receive.ContentType(r, jsonType()); err != nil {
+		return err
+	}
+	text, release, err := s.Intake.Read(w, r, who)
+	defer release()
+	if err != nil {
+		return err
+	}
+	var doc struct {
+		IDs    []string `json:"ids"`
+		Reason string   `json:"reason"`
+	}
+	_, err = stix.Parse(text, stix.Limits{}) // json/v1 takes names twice and bad UTF-8
+	if err == nil {
+		err = json.Unmarshal(text, &doc)
+	}
+	if err != nil {
+		return &tocsin.Error{Kind: tocsin.Malformed, Message: "the body is no list of objects to recall", Hint: `write {"ids":["indicator--…"],"reason":"…"}`}
+	}
+	done, err := s.Withdrawer.Recall(r.Context(), who, doc.IDs, doc.Reason)
+	if err != nil {
+		return fmt.Errorf("recall: %w", err)
+	}
+	list := make([]recallResource, 0, len(done))
+	for _, d := range done {
+		list = append(list, recallResource{
+			Community: d.Community, Collection: d.Collection.Alias, ID: d.ID, Versions: d.Versions, Record: d.Leaf,
+			Receipt: s.link("withdrawals", strconv.FormatInt(d.Leaf, 10), "receipt"),
+		})
+	}
+	return answer(w, http.StatusOK, map[string]any{"recalled": list})
+}
+
+func (s *Server) withdrawalReceipt(w http.ResponseWriter, r *http.Request, who tocsin.Member) error {
+	leaf, err := leafNumber(r.PathValue("leaf"))
+	if err != nil {
+		return &tocsin.Error{Kind: tocsin.NotFound, Message: "there is no such record"}
+	}
+	proof, err := s.Prover.WithdrawalReceipt(r.Context(), who, leaf)
+	if err != nil {
+		return fmt.Errorf("receipt: %w", err)
+	}
+	return answerProof(w, r, proof, "withdrawal-"+strconv.FormatInt(leaf, 10))
+}
