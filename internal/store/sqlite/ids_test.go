@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -92,7 +93,7 @@ func TestObjectsAreFoundWhereverTheirIDsAre(t *testing.T) {
 		}
 		for n, seqs := range want {
 			if i%3 == 0 && len(seqs) == 1 {
-				if gone, err := s.Withdraw(t.Context(), withdrawalOf(n, seqs...)); gone != 1 || err != nil {
+				if gone, _, err := s.Withdraw(t.Context(), withdrawalOf(n, seqs...)); gone != 1 || err != nil {
 					t.Fatalf("Withdraw = %d, %v", gone, err)
 				}
 				want[n], versions[n] = nil, -1
@@ -145,19 +146,13 @@ func TestReadersFindWhatWasAcknowledged(t *testing.T) {
 // TestIDsOfOlderStoresAreIndexed opens a store of the version that had an index
 // of SQLite's instead.
 func TestIDsOfOlderStoresAreIndexed(t *testing.T) {
-	dir, signer := t.TempDir(), newSigner(t)
-	s := openStore(t, dir, signer, Options{})
+	now, dir, signer := t.TempDir(), t.TempDir(), newSigner(t)
+	s := openStore(t, now, signer, Options{})
 	fill(t, s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c := openAlone(t, dir)
-	if err := c.Exec("DROP TABLE ids; DROP TABLE idruns; CREATE INDEX objects_id ON objects (idhash); PRAGMA user_version = 3"); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.close(); err != nil {
-		t.Fatal(err)
-	}
+	older(t, filepath.Join(dir, dbFile), filepath.Join(now, dbFile), 3)
 	s = openStore(t, dir, signer, Options{recent: 4, step: 1})
 	if runs, orphans := levels(t, s); runs[0] == 0 || runs[1] == 0 || orphans != 0 {
 		t.Errorf("runs by level %v, and %d blocks of none", runs, orphans)
