@@ -2,7 +2,9 @@
 package indicator
 
 import (
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -209,6 +211,9 @@ func (in *Indicator) mark(v stix.Value) {
 // Values returns what makes a pattern match by itself, in the order of the
 // pattern, and how many constants cannot be read as a value.
 func Values(p *pattern.Pattern) (found []match.Value, unread int) {
+	if v, ok := endpoint(p); ok {
+		return []match.Value{v}, 0
+	}
 	atoms := p.Alone()
 	if all := p.Atoms(); len(all) == 1 && isSubset(p.Text(), all[0]) {
 		atoms = all
@@ -246,6 +251,55 @@ func Values(p *pattern.Pattern) (found []match.Value, unread int) {
 // which every address of the network matches alone.
 func isSubset(text string, a pattern.Atom) bool {
 	return a.Op == pattern.IsSubset && !a.Negated && strings.TrimSpace(text[:a.Start]) == "[" && strings.TrimSpace(text[a.End:]) == "]"
+}
+
+// endpoint reads a pattern that is nothing but an address and a port of where
+// traffic goes to, with the address's type or without, in any order.
+func endpoint(p *pattern.Pattern) (match.Value, bool) {
+	all, text := p.Atoms(), p.Text()
+	if len(all) < 2 || len(all) > 3 {
+		return match.Value{}, false
+	}
+	var address netip.Addr
+	var port uint64
+	said := map[string]string{} // path → constant
+	end := 0
+	for i, a := range all {
+		before := "AND"
+		if i == 0 {
+			before = "["
+		}
+		if a.ObjectType != "network-traffic" || a.Op != pattern.Equal || a.Negated || !a.Window.IsZero() || strings.TrimSpace(text[end:a.Start]) != before {
+			return match.Value{}, false
+		}
+		end = a.End
+		literal := a.Values[0].Value
+		if _, twice := said[a.Path]; twice {
+			return match.Value{}, false
+		}
+		said[a.Path] = literal
+		var err error
+		switch a.Path {
+		case "dst_ref.value":
+			address, err = netip.ParseAddr(literal)
+		case "dst_port":
+			port, err = strconv.ParseUint(literal, 10, 16)
+		case "dst_ref.type":
+		default:
+			return match.Value{}, false
+		}
+		if err != nil {
+			return match.Value{}, false
+		}
+	}
+	if !address.IsValid() || strings.TrimSpace(text[end:]) != "]" {
+		return match.Value{}, false
+	}
+	family := map[bool]string{true: "ipv4-addr", false: "ipv6-addr"}[address.Is4()]
+	if kind, typed := said["dst_ref.type"]; typed && kind != family {
+		return match.Value{}, false
+	}
+	return match.Parse(match.Endpoint, netip.AddrPortFrom(address, uint16(port)).String()) // refuses the port 0: no port was said
 }
 
 // kindsOf returns what a comparison's constants can be, the likelier first;

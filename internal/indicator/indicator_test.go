@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tocsin/internal/match"
+	"tocsin/stix/pattern"
 	"tocsin/tlp"
 )
 
@@ -20,6 +21,41 @@ const iepPolicy = `{"type":"marking-definition","spec_version":"2.1","id":"marki
 func stixOf(version, pattern, more string) string {
 	return `{"type":"indicator","spec_version":"2.1","id":"indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f","created":"2026-01-01T00:00:00Z","modified":"` + version +
 		`","pattern":"` + pattern + `","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z"` + more + `}`
+}
+
+func TestAnAddressAndItsPortAreOneValue(t *testing.T) {
+	for text, want := range map[string]string{
+		"[network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_port = 443]":                                                            "192.0.2.1:443",
+		"[ network-traffic:dst_port = 443 AND network-traffic:dst_ref.value = '2001:db8::1' ]":                                                        "[2001:db8::1]:443",
+		"[network-traffic:dst_ref.type = 'ipv4-addr' AND network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_port = '443']":           "192.0.2.1:443", // as MISP writes it
+		"[network-traffic:dst_ref.type = 'ipv6-addr' AND network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_port = 443]":             "",
+		"[network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_ref.type = 'ipv4-addr']":                                                "",
+		"[network-traffic:dst_port = 443 AND network-traffic:dst_ref.type = 'ipv4-addr']":                                                             "",
+		"[network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_port = 0]":                                                              "",
+		"[network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_port = 65536]":                                                          "",
+		"[network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_port != 443]":                                                           "",
+		"[network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_port NOT = 443]":                                                        "",
+		"[network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:src_port = 443]":                                                            "",
+		"[network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_port = 443] REPEATS 5 TIMES":                                            "",
+		"[network-traffic:dst_ref.value = '192.0.2.1'] AND [network-traffic:dst_port = 443]":                                                          "",
+		"[network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_port = 443 AND network-traffic:dst_port = 80]":                          "",
+		"[network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_port = 443] START t'2026-01-01T00:00:00Z' STOP t'2026-02-01T00:00:00Z'": "",
+	} {
+		p, err := pattern.Parse(text)
+		if err != nil {
+			if want != "" {
+				t.Errorf("%s: %v", text, err)
+			}
+			continue
+		}
+		got := ""
+		if found, _ := Values(p); len(found) > 0 {
+			got = found[0].Text()
+		}
+		if got != want {
+			t.Errorf("Values(%s) = %q, want %q", text, got, want)
+		}
+	}
 }
 
 func TestSourcesAreRead(t *testing.T) {
