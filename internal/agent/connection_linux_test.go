@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -105,17 +106,18 @@ func TestOneMembersFindingStopsTheConnectionOfAnother(t *testing.T) {
 	n := newNamespace(t)
 	const rounds = 10
 	var addresses []netip.AddrPort
-	setup := "ip link set lo up && ip addr add 192.0.2.250/32 dev lo && ip -6 addr add 2001:db8::250/128 dev lo nodad"
+	var setup strings.Builder
+	setup.WriteString("ip link set lo up && ip addr add 192.0.2.250/32 dev lo && ip -6 addr add 2001:db8::250/128 dev lo nodad")
 	for i := range rounds {
 		a := netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)})
 		if i%2 == 1 {
 			a = netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", i+1))
 		}
 		addresses = append(addresses, netip.AddrPortFrom(a, 7))
-		setup += fmt.Sprintf(" && ip addr add %s/%d dev lo nodad", a, a.BitLen())
+		fmt.Fprintf(&setup, " && ip addr add %s/%d dev lo nodad", a, a.BitLen())
 	}
 	bystander := netip.MustParseAddrPort("192.0.2.250:7")
-	if out, err := n.command(t.Context(), "sh", "-c", setup).CombinedOutput(); err != nil {
+	if out, err := n.command(t.Context(), "sh", "-c", setup.String()).CombinedOutput(); err != nil {
 		t.Skipf("addresses cannot be added here: %v: %.200s", err, out)
 	}
 	n.echo(append([]netip.AddrPort{bystander}, addresses...))
