@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tocsin"
+	"tocsin/internal/marking"
 	"tocsin/internal/minimize"
 	"tocsin/internal/review"
 	"tocsin/stix"
@@ -33,14 +34,15 @@ type Label struct {
 	Community  string
 	Owner      string    // the organization that submitted it
 	Default    tlp.Label // stands in when no marking says anything about the audience
-	Markings   []string  // ids of marking-definitions, object-level and granular, sorted, unique
+	Markings   []string  // of the whole object: ids of marking-definitions, sorted, unique; see [Markings]
+	Parts      []string  // of parts of it only: ids of marking-definitions that are not in Markings, sorted, unique
 	Recipients []string  // named recipients, sorted, unique; empty: the community
 }
 
 // Key returns a text that two labels share only when they decide alike.
 func (l *Label) Key() string {
 	return strings.Join([]string{
-		l.Community, l.Owner, l.Default.String(), strings.Join(l.Markings, " "), strings.Join(l.Recipients, " "),
+		l.Community, l.Owner, l.Default.String(), strings.Join(l.Markings, " "), strings.Join(l.Recipients, " "), strings.Join(l.Parts, " "),
 	}, "\n")
 }
 
@@ -119,24 +121,37 @@ func (a Admitted) At() time.Time { return a.at }
 
 // A Policy decides. It is safe for concurrent use.
 type Policy struct {
-	mu         sync.RWMutex
-	statements map[statement]bool
-	readers    map[readerKey]*Reader
-	creators   map[string]string // STIX identity id → organization that owns it
+	decider *marking.Decider
+
+	mu          sync.RWMutex
+	definitions map[definition]marking.Marking
+	attributes  map[string]marking.Attributes // organization → what is known of it
+	ceiling     marking.Level
+	high        map[definition]bool // definitions that classify above the ceiling
+	readers     map[readerKey]*Reader
+	creators    map[string]string // STIX identity id → organization that owns it
 }
 
-// statement is a marking-definition that an organization has given: a
+// definition is a marking-definition that an organization has given: a
 // definition explains the markings of its own organization's objects only.
 // Otherwise a stranger could open another's objects by defining their unknown
 // marking as a harmless statement.
-type statement struct{ owner, id string }
+type definition struct{ owner, id string }
 
 type readerKey struct{ community, organization string }
 
-// NewPolicy returns a policy that knows no statements yet.
+// NewPolicy returns a policy that knows no definitions and no organizations yet,
+// and stores nothing that is classified.
 func NewPolicy() *Policy {
-	return &Policy{statements: map[statement]bool{}, readers: map[readerKey]*Reader{}, creators: map[string]string{}}
+	return &Policy{
+		decider: marking.NewDecider(), definitions: map[definition]marking.Marking{}, attributes: map[string]marking.Attributes{},
+		high: map[definition]bool{}, readers: map[readerKey]*Reader{}, creators: map[string]string{},
+	}
 }
+
+// SetCeiling says up to which classification the hub may store. It is called
+// before the policy is used.
+func (p *Policy) SetCeiling(l marking.Level) { p.ceiling = l }
 
 // Identities tells the policy which STIX identity belongs to which
 // organization: nobody else may speak as one of them.
@@ -164,8 +179,13 @@ func (p *Policy) Admit(who tocsin.Member, to Target, b minimize.Bundle, now time
 	}
 	labels := map[string]*Label{}
 	a.objects = make([]Object, 0, len(b.Objects()))
+	too := p.above(who.Organization.Name, b)
 	for _, o := range b.Objects() {
-		if err := p.refuse(who, o); err != nil {
+		err := p.refuse(who, o)
+		if err == nil && too(o.Value()) {
+			err = tooHigh()
+		}
+		if err != nil {
 			a.failures = append(a.failures, Failure{o.ID(), o.Version(), err})
 			continue
 		}
@@ -228,9 +248,9 @@ func (p *Policy) refuse(who tocsin.Member, o minimize.Object) *tocsin.Error {
 // label interns the label of an object within this submission.
 func (a *Admitted) label(v stix.Value, labels map[string]*Label) *Label {
 	l := &Label{
-		Community: a.target.Community, Owner: a.who.Organization.Name, Default: a.target.Default,
-		Markings: Markings(v), Recipients: a.target.Recipients,
+		Community: a.target.Community, Owner: a.who.Organization.Name, Default: a.target.Default, Recipients: a.target.Recipients,
 	}
+	l.Markings, l.Parts = Markings(v)
 	key := l.Key()
 	if known, ok := labels[key]; ok {
 		return known
@@ -239,61 +259,30 @@ func (a *Admitted) label(v stix.Value, labels map[string]*Label) *Label {
 	return l
 }
 
-// Markings returns the ids of every marking on an object and on parts of it
-// (STIX 2.1 §7.2.2, §7.2.3), sorted. A whole object is closed to who may not see
-// one part of it: the most restrictive wins.
-func Markings(v stix.Value) []string {
-	var ids []string
+// Markings returns the ids of every marking on a whole object and of those that
+// are on parts of it only (STIX 2.1 §7.2.2, §7.2.3), sorted. The labels by which
+// an identity consents to being named (CISA AIS) are markings of it.
+func Markings(v stix.Value) (whole, parts []string) {
 	for _, ref := range v.Get("object_marking_refs").Elements() {
-		ids = append(ids, ref.Text())
+		whole = append(whole, ref.Text())
 	}
-	for _, granular := range v.Get("granular_markings").Elements() {
-		if ref := granular.Get("marking_ref"); ref.Exists() {
-			ids = append(ids, ref.Text())
+	if v.Get("type").Is("identity") {
+		for _, label := range v.Get("labels").Elements() {
+			if m, ok := marking.Consent(label.Text()); ok {
+				whole = append(whole, m.ID())
+			}
 		}
 	}
-	return sortedSet(ids)
+	for _, granular := range v.Get("granular_markings").Elements() {
+		if ref := granular.Get("marking_ref"); ref.Exists() && !slices.Contains(whole, ref.Text()) {
+			parts = append(parts, ref.Text())
+		}
+	}
+	return sortedSet(whole), sortedSet(parts)
 }
 
 func sortedSet(s []string) []string {
 	s = slices.Clone(s)
 	slices.Sort(s)
 	return slices.Compact(s)
-}
-
-// Narrow returns the label of an object that speaks of another one, such as a
-// sighting of it: whoever may not see what is spoken of must not learn of it
-// from who speaks of it. Recipients of the other are recipients of this one, its
-// owner among them; its TLP level counts here as well.
-func (l *Label) Narrow(about *Label) *Label {
-	if about == nil || about.Community != l.Community {
-		return l
-	}
-	narrow := *l
-	narrow.Markings = slices.Clone(l.Markings)
-	for _, m := range about.Markings { // others than TLP mean something on their owner's objects only
-		if _, ok := tlp.FromMarking(m); ok {
-			narrow.Markings = append(narrow.Markings, m)
-		}
-	}
-	narrow.Markings = sortedSet(narrow.Markings)
-	narrow.Default = max(l.Default, about.Default)
-	switch {
-	case len(about.Recipients) == 0 && !slices.ContainsFunc(about.Markings, isRed):
-	case len(l.Recipients) == 0:
-		narrow.Recipients = sortedSet(append(slices.Clone(about.Recipients), about.Owner))
-	default:
-		narrow.Recipients = slices.DeleteFunc(slices.Clone(l.Recipients), func(r string) bool {
-			return r != about.Owner && !slices.Contains(about.Recipients, r)
-		})
-		if len(narrow.Recipients) == 0 { // nobody of those who were named may; an empty list would mean all
-			narrow.Recipients = []string{l.Owner}
-		}
-	}
-	return &narrow
-}
-
-func isRed(marking string) bool {
-	level, ok := tlp.FromMarking(marking)
-	return ok && level == tlp.Red
 }

@@ -4,10 +4,10 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"tocsin"
-	"tocsin/stix"
-	"tocsin/tlp"
+	"tocsin/internal/marking"
 )
 
 // A Reader is one organization reading one community. All its users see the
@@ -18,7 +18,9 @@ type Reader struct {
 	community    string
 	organization string
 
-	decided sync.Map // *Label → bool; emptied by replacing the Reader
+	attributes marking.Attributes
+
+	decided sync.Map // *Label → *Sight; emptied by replacing the Reader
 	count   atomic.Int64
 }
 
@@ -43,7 +45,7 @@ func (p *Policy) Reader(who tocsin.Member, community string) (*Reader, error) {
 	if r := p.readers[key]; r != nil {
 		return r, nil
 	}
-	r = &Reader{policy: p, community: community, organization: who.Organization.Name}
+	r = p.reader(community, who.Organization)
 	p.readers[key] = r
 	return r, nil
 }
@@ -51,91 +53,112 @@ func (p *Policy) Reader(who tocsin.Member, community string) (*Reader, error) {
 // Organization returns the name of the organization that reads.
 func (r *Reader) Organization() string { return r.organization }
 
-// MaySee decides whether the reader may see what carries the label. It is the
-// one place where that is decided.
+// reader makes a reader. Only with p.mu.
+func (p *Policy) reader(community string, o tocsin.Organization) *Reader {
+	a, ok := p.attributes[o.Name]
+	if !ok {
+		a = marking.Attributes{Organization: o.Name, Kind: o.Kind}
+	}
+	return &Reader{policy: p, community: community, organization: o.Name, attributes: a}
+}
+
+// Extent is how much of an object a reader may see.
+type Extent uint8
+
+// The extents.
+const (
+	None  Extent = iota // for this reader it does not exist
+	Part                // all but what is marked by some of the label's Parts
+	Whole               // the producer's bytes
+)
+
+// A Sight is what was decided of one reader and one label.
+type Sight struct {
+	Extent Extent
+	Hidden []string  // for Part: those of the label's Parts that mark what the reader may not see
+	Until  time.Time // when it has to be decided anew; zero: when the directory or the definitions change
+}
+
+// MaySee decides whether the reader may see all of what carries the label.
+func (r *Reader) MaySee(l *Label) bool { return r.See(l).Extent == Whole }
+
+// See decides what the reader may see of what carries the label. It is the one
+// place where that is decided.
 //
 // The most restrictive of all markings counts, a marking that the hub does not
-// understand closes the object to everybody but its owner, and naming
-// recipients only ever takes readers away (DESIGN promise 5; TLP 2.0; STIX 2.1
-// §7.2 defines no rule for combining).
-func (r *Reader) MaySee(l *Label) bool {
-	if yes, ok := r.decided.Load(l); ok {
-		return yes.(bool) //nolint:errcheck,forcetypeassert // only this function stores
+// understand closes the object, or the part that it marks, to everybody but its
+// owner, and naming recipients only ever takes readers away (DESIGN promise 5;
+// STIX 2.1 §7.2 defines no rule for combining). Hidden must not be changed.
+func (r *Reader) See(l *Label) Sight {
+	if known, ok := r.decided.Load(l); ok {
+		s := known.(*Sight) //nolint:errcheck,forcetypeassert // only this function stores
+		if s.Until.IsZero() || time.Now().Before(s.Until) {
+			return *s
+		}
 	}
-	yes := r.decide(l)
+	s := r.decide(l, time.Now())
 	if r.count.Add(1) > mostDecisions { // the store has long let go of most of these labels
 		r.decided.Clear()
 		r.count.Store(0)
 	}
-	r.decided.Store(l, yes)
-	return yes
+	r.decided.Store(l, &s)
+	return s
 }
 
-func (r *Reader) decide(l *Label) bool {
+func (r *Reader) decide(l *Label, now time.Time) Sight {
 	if l == nil || l.Community != r.community {
-		return false
+		return Sight{}
 	}
 	if l.Owner == r.organization {
-		return true
+		return Sight{Extent: Whole}
 	}
-	level, understood := r.policy.level(l)
-	if !understood {
-		return false
+	reader := r.attributes
+	reader.Named = slices.Contains(l.Recipients, r.organization)
+	if len(l.Recipients) > 0 && !reader.Named {
+		return Sight{}
 	}
-	named := slices.Contains(l.Recipients, r.organization)
-	if level == tlp.Red {
-		return named
+	r.policy.mu.RLock()
+	defer r.policy.mu.RUnlock()
+	markings, ok := r.policy.markings(l, r.organization)
+	if !ok {
+		return Sight{}
 	}
-	return named || len(l.Recipients) == 0
-}
-
-// level returns the most restrictive TLP level of a label, and false when a
-// marking is not understood.
-func (p *Policy) level(l *Label) (level tlp.Label, understood bool) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	for _, id := range l.Markings {
-		if m, ok := tlp.FromMarking(id); ok {
-			level = max(level, m)
+	d := r.policy.decider.Decide(&reader, markings, marking.See, now)
+	if !d.Yes {
+		return Sight{Until: d.Until}
+	}
+	s := Sight{Extent: Whole, Until: d.Until}
+	for _, id := range l.Parts {
+		one := []marking.Marking{r.policy.marking(l.Owner, id)}
+		part := r.policy.decider.Decide(&reader, one, marking.See, now)
+		s.Until = sooner(s.Until, part.Until)
+		if part.Yes {
 			continue
 		}
-		if !p.statements[statement{l.Owner, id}] {
-			return tlp.Red, false
+		rest := r.policy.decider.Decide(&reader, one, marking.TearLine, now)
+		s.Until = sooner(s.Until, rest.Until)
+		if !rest.Yes {
+			return Sight{Until: s.Until}
 		}
+		s.Extent, s.Hidden = Part, append(s.Hidden, id)
 	}
-	if level == tlp.None {
-		level = l.Default
-	}
-	if level == tlp.None { // no marking and no policy: no audience
-		return tlp.Red, true
-	}
-	return level, true
+	return s
 }
 
-// Define tells the policy of a marking-definition that an organization has
-// recorded. A statement (STIX 2.1 §7.2.1.3) is text for people and closes
-// nothing; any other kind stays closed until the hub understands it. It reports
-// whether the definition changed what anybody may see.
-func (p *Policy) Define(owner string, definition stix.Value) bool {
-	key := statement{owner, definition.Get("id").Text()}
-	if !definition.Get("definition_type").Is("statement") || definition.Get("extensions").Exists() {
-		return false
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.statements[key] {
-		return false
-	}
-	p.statements[key] = true
-	p.readers = map[readerKey]*Reader{} // what was decided without it is decided anew
-	return true
+	return a
 }
 
-// Forget makes every decision anew, as after a change of the directory.
-func (p *Policy) Forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.readers = map[readerKey]*Reader{}
+// Sees decides for a member who does not ask, without remembering it: what would
+// be seen of what carries the label.
+func (p *Policy) Sees(o tocsin.Organization, l *Label) Sight {
+	p.mu.RLock()
+	r := p.reader(l.Community, o)
+	p.mu.RUnlock()
+	return r.decide(l, time.Now())
 }
 
 // Covers reports whether everybody who may see an object by the wanted label
@@ -149,6 +172,11 @@ func (p *Policy) Covers(stored, wanted *Label) bool {
 	if stored.Community != wanted.Community || len(stored.Recipients) > 0 {
 		return false
 	}
-	level, understood := p.level(stored)
-	return understood && level < tlp.Red
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	markings, ok := p.markings(stored, "")
+	for _, id := range stored.Parts {
+		markings = append(markings, p.marking(stored.Owner, id))
+	}
+	return ok && !slices.ContainsFunc(markings, func(m marking.Marking) bool { return p.decider.Restricts(&m, marking.See) })
 }

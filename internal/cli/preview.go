@@ -9,6 +9,7 @@ import (
 
 	"tocsin/internal/authorize"
 	"tocsin/internal/hubclient"
+	"tocsin/internal/marking"
 	"tocsin/internal/minimize"
 	"tocsin/tlp"
 )
@@ -27,13 +28,13 @@ func audiences(ctx context.Context, h *hubclient.Client, t target, who hubclient
 	counts := map[string]int{}
 	defined := map[string]bool{}
 	for _, o := range objects {
-		if o.Type() == "marking-definition" && o.Value().Get("definition_type").Is("statement") {
+		if m, ok := marking.Parse(o.Value()); ok && m.Kind == marking.Statement {
 			defined[o.ID()] = true
 		}
 	}
 	for _, o := range objects {
 		level, understood := tlp.None, true
-		for _, id := range authorize.Markings(o.Value()) {
+		for _, id := range slices.Concat(authorize.Markings(o.Value())) {
 			label, ok := tlp.FromMarking(id)
 			level = max(level, label)
 			understood = understood && (ok || defined[id])

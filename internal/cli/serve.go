@@ -10,11 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/internal/hub"
+	"tocsin/internal/marking"
 )
 
 func (a *app) serve() *cobra.Command {
 	var o hub.Options
-	var tokenFile, logFormat, logLevel string
+	var tokenFile, logFormat, logLevel, ceiling string
 	var pages int64
 	c := &cobra.Command{
 		Use:   "serve",
@@ -41,6 +42,9 @@ order: requests are finished, streams closed, what is pending written.`,
 				return err
 			}
 			o.Log = log
+			if o.Ceiling, err = ceilingOf(ceiling); err != nil {
+				return err
+			}
 			if o.Pages = pages << 20; pages <= 0 {
 				o.Pages = -1
 			}
@@ -70,10 +74,20 @@ order: requests are finished, streams closed, what is pending written.`,
 	f.IntVar(&o.Streams, "max-streams", 0, "the most event streams open at the same time (10,000)")
 	f.IntVar(&o.StreamsPerToken, "max-streams-per-token", 0, "of those, the most of one token (5,000)")
 	f.Int64Var(&pages, "page-memory", 64, "memory for pages that are cut once for all who may see the same, in MiB; 0: none")
+	f.StringVar(&ceiling, "ceiling", "U", "the highest classification that the hub may hold: U, C, S or TS; what is marked higher is refused")
 	f.StringVar(&tokenFile, "operator-token-file", "", "file to write the first operator token to, instead of showing it")
 	f.StringVar(&logFormat, "log-format", "text", "text or json, on standard error")
 	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
 	return c
+}
+
+// ceilingOf reads how far a hub is accredited.
+func ceilingOf(text string) (marking.Level, error) {
+	l, ok := marking.ParseLevel(text)
+	if !ok {
+		return l, usage("this is no classification: "+text, "use U, C, S or TS")
+	}
+	return l, nil
 }
 
 // logger returns a logger to standard error.

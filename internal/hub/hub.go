@@ -16,6 +16,7 @@ import (
 
 	"tocsin"
 	"tocsin/internal/behind"
+	"tocsin/internal/marking"
 	"tocsin/internal/receive"
 )
 
@@ -31,6 +32,7 @@ type Options struct {
 	Pages           int64         // memory for pages that are shared between readers, in bytes; 64 MiB, none when negative
 	Streams         int           // the most streams that are open at the same time; 10,000
 	StreamsPerToken int           // of those, the most of one token; 5,000
+	Ceiling         marking.Level // the highest classification that the hub may hold; what is above is refused
 	Log             *slog.Logger  // where events go; nowhere when nil
 	Ready           func(Started) // called once, when the hub answers
 }

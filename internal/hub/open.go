@@ -78,6 +78,7 @@ func open(ctx context.Context, o Options) (_ *hub, err error) {
 	}
 	defer func() { _ = root.Close() }() // it was read only to open
 	h := &hub{policy: authorize.NewPolicy()}
+	h.policy.SetCeiling(o.Ceiling)
 	if o.DB != "" {
 		err = h.openDatabase(ctx, root, o)
 	} else {
@@ -143,7 +144,7 @@ func (h *hub) wire(ctx context.Context) error {
 	}
 	h.directory.OnChange(func(identities map[string]string) {
 		h.policy.Identities(identities)
-		h.policy.Forget()
+		h.policy.Attributes(h.directory.Attributes())
 	})
 	if h.replica != nil {
 		h.replica.Follow(postgres.Hooks{Directory: h.directory.Reload, Define: h.define})

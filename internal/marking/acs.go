@@ -110,8 +110,10 @@ func (c *Control) privileges(v stix.Value) bool {
 	for _, e := range v.Elements() {
 		scope := e.Get("privilege_scope")
 		p := Privilege{Action: e.Get("privilege_action").Text(), Permit: e.Get("rule_effect").Is(permit)}
-		known := contains([]string{"DSPLY", "IDSRC", "TENOT", "NETDEF", "LEGAL", "INTEL", "TEARLINE", "OPACTION", "REQUEST",
-			"ANONYMOUSACCESS", "CISAUSES", everybody}, p.Action)
+		known := contains([]string{
+			"DSPLY", "IDSRC", "TENOT", "NETDEF", "LEGAL", "INTEL", "TEARLINE", "OPACTION", "REQUEST",
+			"ANONYMOUSACCESS", "CISAUSES", everybody,
+		}, p.Action)
 		if !known || !isEffect(e.Get("rule_effect").Text()) || !only(e, "privilege_action", "privilege_scope", "rule_effect") ||
 			!only(scope, "permitted_nationalities", "permitted_organizations", "shareability", "entity") || scope.Len() == 0 || !p.Scope.read(scope) {
 			return false

@@ -80,6 +80,18 @@ func (m *Marking) Level() Level {
 	return m.ACS.Classification
 }
 
+// ID returns the id by which [WellKnown] knows a marking of AIS consent, "" for
+// any other.
+func (m *Marking) ID() string {
+	switch {
+	case m.Kind != AIS:
+		return ""
+	case m.Proprietary:
+		return consentPrefix + m.Consent + proprietarySuffix
+	}
+	return consentPrefix + m.Consent
+}
+
 // Permitted is how far one may act on what is marked. Each includes those
 // before it.
 type Permitted uint8

@@ -38,16 +38,18 @@ func WellKnown(id string) (Marking, bool) {
 	return Consent(id)
 }
 
+const consentPrefix, proprietarySuffix = "ais-consent-", "-cisa-proprietary"
+
 // Consent returns the marking that a label on a submitter's identity is: in STIX
 // 2.1 AIS consent is a label (OASIS elevator). A consent that is not known is
 // none.
 func Consent(label string) (Marking, bool) {
-	rest, ok := strings.CutPrefix(label, "ais-consent-")
+	rest, ok := strings.CutPrefix(label, consentPrefix)
 	if !ok {
 		return Marking{}, false
 	}
 	m := Marking{Kind: AIS, Actions: Anything}
-	rest, m.Proprietary = strings.CutSuffix(rest, "-cisa-proprietary")
+	rest, m.Proprietary = strings.CutSuffix(rest, proprietarySuffix)
 	switch rest {
 	case "everyone", "usg":
 		m.Consent = rest

@@ -36,9 +36,14 @@ type question struct {
 func Table() []Row {
 	return slices.Concat(tlpRows(), statementRows(), actionRows(), iepRows(), aisRows(), acsSetRows(), acsPrivilegeRows(), cuiRows(), []Row{{
 		ID: "unknown", Kind: Unknown, If: "the hub does not have its definition, or does not understand every word of it",
-		Actions: Actions(), Needs: "nobody but the organization that shared the object", Source: "ours: unknown means no",
+		Actions: toThePart(), Needs: "nobody but the organization that shared the object", Source: "ours: unknown means no",
 		concerns: func(m *Marking) bool { return m.Kind == "" || m.Kind == Unknown }, met: never,
 	}})
+}
+
+// toThePart are all actions on what is marked itself.
+func toThePart() []Action {
+	return slices.DeleteFunc(Actions(), func(a Action) bool { return a == TearLine })
 }
 
 func never(*question) (bool, time.Time) { return false, time.Time{} }
@@ -99,7 +104,7 @@ func iepRows() []Row {
 		ID: "iep-name", Kind: IEP, If: "provider_attribution must-not", Actions: []Action{Name}, Needs: "nobody", Source: "FIRST IEP 2.0 §3",
 		concerns: func(m *Marking) bool { return m.Hidden }, met: never,
 	}, {
-		ID: "iep-in-force", Kind: IEP, If: "start_date or end_date", Actions: Actions(),
+		ID: "iep-in-force", Kind: IEP, If: "start_date or end_date", Actions: toThePart(),
 		Needs:    "the policy is in force: after start_date, before end_date; out of force nobody but the sharer",
 		Source:   "FIRST IEP 2.0 §3; what holds after the end it does not say, so nothing is allowed (ours)",
 		concerns: func(m *Marking) bool { return !m.From.IsZero() || !m.To.IsZero() },
@@ -151,34 +156,38 @@ func acsSetRows() []Row {
 			met:      when(func(q *question) bool { return met(&q.marking.ACS.Scope, q.reader) }),
 		}
 	}
-	return []Row{{
-		ID: "acs-classification", Kind: ACS, If: "classification C, S or TS, or sci_controls, or caveat FISA", Actions: see,
-		Needs:  "one clearance, not expired, of that level or higher, whose caveats name each of sci_controls and caveat FISA",
-		Source: source + "; EO 13526 §4.1: eligibility, agreement and need to know",
-		concerns: acs(func(c *Control) bool {
-			return c.Classification > Unclassified || len(c.Compartments) > 0 || contains(c.Caveat, fisa)
-		}),
-		met: cleared,
-	}, {
-		ID: "acs-nf", Kind: ACS, If: "formal_determination NF", Actions: see, Needs: "nationality USA", Source: source + ": not releasable to foreign nationals",
-		concerns: acs(func(c *Control) bool { return contains(c.Determination, noForeigners) }),
-		met:      when(func(q *question) bool { return q.reader.Nationality == "USA" }),
-	}, {
-		ID: "acs-les", Kind: ACS, If: "sensitivity LES", Actions: see, Needs: "shareability LE: law enforcement", Source: source,
-		concerns: acs(func(c *Control) bool { return contains(c.Sensitivity, lawEnforcement) }),
-		met:      when(func(q *question) bool { return contains(q.reader.Shareability, "LE") }),
-	}, {
-		ID: "acs-sensitivity", Kind: ACS, If: "any other sensitivity, or logical_authority_category", Actions: see,
-		Needs:  "an agreement of each such name",
-		Source: source + "; 6 USC 673 for PCII; that an agreement is what shows the authority is ours",
-		concerns: acs(func(c *Control) bool {
-			return len(c.Authority) > 0 || slices.ContainsFunc(c.Sensitivity, func(s string) bool { return s != lawEnforcement })
-		}),
-		met: when(func(q *question) bool {
-			needs := slices.Concat(q.marking.ACS.Sensitivity, q.marking.ACS.Authority)
-			return !slices.ContainsFunc(needs, func(s string) bool { return s != lawEnforcement && !contains(q.reader.Agreements, s) })
-		}),
-	},
+	return []Row{
+		{
+			ID: "acs-classification", Kind: ACS, If: "classification C, S or TS, or sci_controls, or caveat FISA", Actions: see,
+			Needs:  "one clearance, not expired, of that level or higher, whose caveats name each of sci_controls and caveat FISA",
+			Source: source + "; EO 13526 §4.1: eligibility, agreement and need to know",
+			concerns: acs(func(c *Control) bool {
+				return c.Classification > Unclassified || len(c.Compartments) > 0 || contains(c.Caveat, fisa)
+			}),
+			met: cleared,
+		},
+		{
+			ID: "acs-nf", Kind: ACS, If: "formal_determination NF", Actions: see, Needs: "nationality USA", Source: source + ": not releasable to foreign nationals",
+			concerns: acs(func(c *Control) bool { return contains(c.Determination, noForeigners) }),
+			met:      when(func(q *question) bool { return q.reader.Nationality == "USA" }),
+		},
+		{
+			ID: "acs-les", Kind: ACS, If: "sensitivity LES", Actions: see, Needs: "shareability LE: law enforcement", Source: source,
+			concerns: acs(func(c *Control) bool { return contains(c.Sensitivity, lawEnforcement) }),
+			met:      when(func(q *question) bool { return contains(q.reader.Shareability, "LE") }),
+		},
+		{
+			ID: "acs-sensitivity", Kind: ACS, If: "any other sensitivity, or logical_authority_category", Actions: see,
+			Needs:  "an agreement of each such name",
+			Source: source + "; 6 USC 673 for PCII; that an agreement is what shows the authority is ours",
+			concerns: acs(func(c *Control) bool {
+				return len(c.Authority) > 0 || slices.ContainsFunc(c.Sensitivity, func(s string) bool { return s != lawEnforcement })
+			}),
+			met: when(func(q *question) bool {
+				needs := slices.Concat(q.marking.ACS.Sensitivity, q.marking.ACS.Authority)
+				return !slices.ContainsFunc(needs, func(s string) bool { return s != lawEnforcement && !contains(q.reader.Agreements, s) })
+			}),
+		},
 		scope("acs-nationality", "permitted_nationalities", "a nationality that is listed, or the list is ALL",
 			func(s *Scope) bool { return len(s.Nationalities) > 0 }, (*Scope).nationality),
 		scope("acs-organization", "permitted_organizations", "an organization that is listed, or part of one, or of a group that is listed",
@@ -285,13 +294,14 @@ func cuiRows() []Row {
 			concerns: has(control), met: when(func(q *question) bool { return met(q.reader) }),
 		}
 	}
-	return []Row{{
-		ID: "cui-see", Kind: CUI, If: "every CUI marking", Actions: []Action{See},
-		Needs:    "an organization of the federal government of the US, or an agreement named CUI",
-		Source:   "32 CFR 2002.16(a): authorized holders, a lawful government purpose, an agreement where feasible",
-		concerns: func(m *Marking) bool { return m.Kind == CUI },
-		met:      when(func(q *question) bool { return q.reader.federal() || contains(q.reader.Agreements, "CUI") }),
-	},
+	return []Row{
+		{
+			ID: "cui-see", Kind: CUI, If: "every CUI marking", Actions: []Action{See},
+			Needs:    "an organization of the federal government of the US, or an agreement named CUI",
+			Source:   "32 CFR 2002.16(a): authorized holders, a lawful government purpose, an agreement where feasible",
+			concerns: func(m *Marking) bool { return m.Kind == CUI },
+			met:      when(func(q *question) bool { return q.reader.federal() || contains(q.reader.Agreements, "CUI") }),
+		},
 		row("cui-noforn", "NOFORN", "nationality USA", func(a *Attributes) bool { return a.Nationality == "USA" }),
 		row("cui-fed-only", "FED ONLY", "an organization of the federal government of the US", (*Attributes).federal),
 		row("cui-fedcon", "FEDCON", "the federal government of the US, or entity CTR: its contractors",

@@ -112,8 +112,8 @@ func (p *planner) organization(at string, e OrganizationEntry) error {
 	switch {
 	case !p.who.Operator && !p.keepsOwn(e.Name):
 		return p.forbidden(at, "only the hub's operator may change organizations")
-	case !p.who.Operator && (e.Absent || e.Title != "" && e.Title != o.Title || e.Kind != "" && e.Kind != o.Kind):
-		return p.forbidden(at, "only the hub's operator may change an organization's title or kind, or remove it")
+	case !p.who.Operator && (e.Absent || e.Title != "" && e.Title != o.Title || e.Kind != "" && e.Kind != o.Kind || !e.Handling.leaves(o.Handling)):
+		return p.forbidden(at, "only the hub's operator may change an organization's title, kind or handling, or remove it")
 	case known && !o.Removed.IsZero():
 		if e.Absent {
 			p.note(Step{Kind: kindOrganization, Name: e.Name, Action: Unchanged, ID: o.Identity})
@@ -148,13 +148,17 @@ func (p *planner) putEntry(at string, e OrganizationEntry, o organizationDoc, kn
 		if e.Kind == "" {
 			return p.n.refuse(tocsin.Invalid, at+"/kind", "a new organization needs a kind", "write company, government, nonprofit or other")
 		}
-		o = organizationDoc{Name: e.Name, Title: orElse(e.Title, e.Name), Kind: e.Kind, Identity: newIdentity()}
+		o = organizationDoc{Name: e.Name, Title: orElse(e.Title, e.Name), Kind: e.Kind, Identity: newIdentity(), Handling: e.Handling}
 		p.putOrganization(o, Made, o.Kind)
 		return nil
 	}
 	var what details
 	what.set("title", &o.Title, e.Title)
 	what.set("kind", &o.Kind, e.Kind)
+	if !e.Handling.leaves(o.Handling) {
+		o.Handling = e.Handling
+		what = append(what, "handling")
+	}
 	if len(what) == 0 {
 		p.note(Step{Kind: kindOrganization, Name: o.Name, Action: Unchanged, ID: o.Identity})
 		return nil

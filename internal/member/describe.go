@@ -19,7 +19,7 @@ func (s *Service) Describe(who tocsin.Member) Network {
 	var n Network
 	for _, o := range sorted(d.organizations) {
 		if o.Removed.IsZero() && (who.Operator || o.Name == who.Organization.Name) {
-			n.Organizations = append(n.Organizations, OrganizationEntry{Name: o.Name, Title: o.Title, Kind: o.Kind, Identity: o.Identity})
+			n.Organizations = append(n.Organizations, OrganizationEntry{Name: o.Name, Title: o.Title, Kind: o.Kind, Identity: o.Identity, Handling: o.Handling})
 		}
 	}
 	d.describeUsers(n.Organizations)

@@ -31,6 +31,8 @@ type organizationDoc struct {
 	Kind     string    `json:"kind"`
 	Identity string    `json:"identity"`
 	Removed  time.Time `json:"removed,omitzero"`
+
+	Handling *HandlingEntry `json:"handling,omitempty"`
 }
 
 type userDoc struct {

@@ -35,6 +35,8 @@ type OrganizationEntry struct {
 	Identity string      `json:"identity,omitempty" yaml:"identity"` // made by the hub
 	Users    []UserEntry `json:"users,omitempty" yaml:"users"`
 	Absent   bool        `json:"absent,omitempty" yaml:"absent"`
+
+	Handling *HandlingEntry `json:"handling,omitempty" yaml:"handling"` // what markings ask of it
 }
 
 // A UserEntry is a person or a machine that acts for an organization.
@@ -148,6 +150,7 @@ func (c *checker) document() {
 		if o.Kind != "" && !slices.Contains(organizationKinds(), o.Kind) {
 			c.add(at+"/kind", "this is no kind of organization", "write company, government, nonprofit or other")
 		}
+		c.handling(at+"/handling", o.Handling)
 		users := map[string]bool{}
 		for j, u := range o.Users {
 			at := at + "/users/" + strconv.Itoa(j)

@@ -90,6 +90,8 @@ func (c *checker) walk(node *yaml.Node, t reflect.Type, at string) {
 		return
 	}
 	switch t.Kind() { //nolint:exhaustive // a Network holds no other kinds
+	case reflect.Pointer:
+		c.walk(node, t.Elem(), at)
 	case reflect.Struct:
 		c.walkStruct(node, t, at)
 	case reflect.Slice:

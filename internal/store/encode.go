@@ -49,14 +49,15 @@ type labelDoc struct {
 	Community  string   `json:"community"`
 	Owner      string   `json:"owner"`
 	Default    string   `json:"default,omitempty"`
-	Markings   []string `json:"markings,omitempty"`
+	Markings   []string `json:"markings,omitempty"` // before there were parts, theirs as well: closed for the whole
+	Parts      []string `json:"parts,omitempty"`
 	Recipients []string `json:"recipients,omitempty"`
 }
 
 // EncodeLabel returns a label as stores keep it. Equal labels give equal texts.
 func EncodeLabel(l *authorize.Label) (string, error) {
 	b, err := json.Marshal(labelDoc{
-		Community: l.Community, Owner: l.Owner, Default: l.Default.String(), Markings: l.Markings, Recipients: l.Recipients,
+		Community: l.Community, Owner: l.Owner, Default: l.Default.String(), Markings: l.Markings, Parts: l.Parts, Recipients: l.Recipients,
 	})
 	return string(b), err
 }
@@ -67,7 +68,7 @@ func DecodeLabel(b []byte) (*authorize.Label, error) {
 	if err := json.Unmarshal(b, &d, json.RejectUnknownMembers(true)); err != nil {
 		return nil, err
 	}
-	l := &authorize.Label{Community: d.Community, Owner: d.Owner, Markings: d.Markings, Recipients: d.Recipients}
+	l := &authorize.Label{Community: d.Community, Owner: d.Owner, Markings: d.Markings, Parts: d.Parts, Recipients: d.Recipients}
 	if d.Default != "" {
 		var ok bool
 		if l.Default, ok = tlp.Parse(d.Default); !ok {

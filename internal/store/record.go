@@ -220,7 +220,7 @@ func (r *Recording) statement(added int64, held, failed int) receipt.Submission 
 	for _, o := range r.Objects {
 		if !seen[o.Label] {
 			seen[o.Label] = true
-			s.Restrictions = append(s.Restrictions, o.Label.Markings...)
+			s.Restrictions = append(s.Restrictions, o.Label.Restrictions()...)
 		}
 	}
 	slices.Sort(s.Restrictions)

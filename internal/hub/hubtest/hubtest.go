@@ -106,7 +106,7 @@ func Open(t testing.TB) *Parts {
 	fatal(t, err)
 	p.Directory.OnChange(func(identities map[string]string) {
 		p.Policy.Identities(identities)
-		p.Policy.Forget()
+		p.Policy.Attributes(p.Directory.Attributes())
 	})
 	p.cast(t)
 	gate, err := minimize.New(minimize.Options{Secret: secret})
