@@ -73,7 +73,7 @@ order: requests are finished, streams closed, what is pending written.`,
 	f.IntVar(&o.MaxPage, "max-page", 0, "the most objects in a page (1,000)")
 	f.IntVar(&o.Streams, "max-streams", 0, "the most event streams open at the same time (10,000)")
 	f.IntVar(&o.StreamsPerToken, "max-streams-per-token", 0, "of those, the most of one token (5,000)")
-	f.Int64Var(&pages, "page-memory", 64, "memory for pages that are cut once for all who may see the same, in MiB; 0: none")
+	f.Int64Var(&pages, "page-memory", 48, "memory for pages that are cut once for all who may see the same, in MiB; 0: none")
 	f.StringVar(&ceiling, "ceiling", "U", "the highest classification that the hub may hold: U, C, S or TS; what is marked higher is refused")
 	f.StringVar(&tokenFile, "operator-token-file", "", "file to write the first operator token to, instead of showing it")
 	f.StringVar(&logFormat, "log-format", "text", "text or json, on standard error")

@@ -51,7 +51,7 @@ func New(s store.Reader, d Discloser, policy *authorize.Policy, directory Direct
 
 // KeepPages bounds how much memory pages take that are kept for the next reader
 // who may see just the same, in bytes; 0 keeps none. It is called before the
-// feed is used. The default is 64 MiB.
+// feed is used. The default is 48 MiB.
 func (f *Feed) KeepPages(bytes int64) { f.pages = newPages(bytes) }
 
 // Which says which versions of an object a query is about (TAXII 2.1 §3.4.1,

@@ -14,7 +14,7 @@ import (
 // worth comparing, and a page that more classes of readers see differently than
 // that is not worth searching.
 const (
-	defaultPageBytes = 64 << 20 // in all
+	defaultPageBytes = 48 << 20 // in all
 	mostDecided      = 2048     // labels that one page was cut by
 	mostVariants     = 64       // of one page, for readers who see different things
 )

@@ -29,7 +29,7 @@ type Options struct {
 	TLSKey          string
 	URL             string        // how others reach the hub; from the address when empty
 	MaxPage         int           // the most objects in a page; 1,000, at most 5,000
-	Pages           int64         // memory for pages that are shared between readers, in bytes; 64 MiB, none when negative
+	Pages           int64         // memory for pages that are shared between readers, in bytes; 48 MiB, none when negative
 	Streams         int           // the most streams that are open at the same time; 10,000
 	StreamsPerToken int           // of those, the most of one token; 5,000
 	Ceiling         marking.Level // the highest classification that the hub may hold; what is above is refused
