@@ -236,6 +236,7 @@ type Store struct {
 	wake    chan struct{} // asks the follower to look now
 
 	rewrites store.RewriteCounts
+	marks    store.Marks
 
 	syncing  sync.Mutex // one look at the others at a time
 	hooks    atomic.Pointer[Hooks]

@@ -3,11 +3,9 @@ package sqlite
 import (
 	"crypto/sha256"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"tocsin/internal/authorize"
 	"tocsin/internal/store"
@@ -93,59 +91,4 @@ func TestCollectionsBesideOneAnotherAreKeptApart(t *testing.T) {
 func upper(sorted []int64, n int64) int {
 	i, _ := slices.BinarySearch(sorted, n+1)
 	return i
-}
-
-// What was remembered of times says the same as what is stored, also after some
-// of it was withdrawn.
-func TestTimesAreFoundAmongMarks(t *testing.T) {
-	s := openStore(t, t.TempDir(), newSigner(t), Options{})
-	const all = 5*markEvery + 7
-	added := map[int64]time.Time{}
-	for n := range all {
-		record(t, s, storetest.Indicator(n, 0))
-	}
-	learn := func() []int64 {
-		clear(added)
-		var seqs []int64
-		found, err := s.Scan(t.Context(), store.Scan{Collection: storetest.Target().Collection, Most: 10 * all, Meta: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, row := range found.Rows {
-			added[row.Seq] = row.Added
-			seqs = append(seqs, row.Seq)
-		}
-		return seqs
-	}
-	check := func(seqs []int64) {
-		t.Helper()
-		rng := rand.New(rand.NewPCG(4, 9))
-		for range 2000 {
-			i := rng.IntN(len(seqs) - 1)
-			at := added[seqs[i]].Add(time.Duration(rng.IntN(int(added[seqs[i+1]].Sub(added[seqs[i]])/time.Microsecond))) * time.Microsecond)
-			got, err := s.Seek(t.Context(), at)
-			// A withdrawn position is as good as the one before it: nothing lies between.
-			if err != nil || got < seqs[i] || got >= seqs[i+1] {
-				t.Fatalf("Seek(when %d was added) = %d, %v, want less than %d", seqs[i], got, err, seqs[i+1])
-			}
-		}
-	}
-	seqs := learn()
-	check(seqs)
-	if known := len(s.marks.added); known < all/markEvery-1 {
-		t.Errorf("%d marks are known, want about %d", known, all/markEvery)
-	}
-	for _, gone := range []int64{1, 2, markEvery, markEvery + 1, 3*markEvery - 1, 3 * markEvery, 4*markEvery + 5} {
-		w := store.Withdrawal{
-			Who: storetest.Member("bank"), Community: "finance", Collection: storetest.Target().Collection,
-			ID: storetest.IndicatorID(int(gone - 1)), Seqs: []int64{gone},
-		}
-		if n, _, err := s.Withdraw(t.Context(), w); n != 1 || err != nil {
-			t.Fatalf("Withdraw(%d) = %d, %v", gone, n, err)
-		}
-	}
-	seqs = learn()
-	check(seqs)
-	s.marks.added = nil
-	check(seqs)
 }

@@ -88,7 +88,7 @@ type Store struct {
 	writer  *writer
 	readers *pool
 	ids     ids
-	marks   marks
+	marks   store.Marks
 
 	jobs    chan *job
 	quit    chan struct{} // closed to end the writer

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -212,6 +213,46 @@ func seek(t *testing.T, p Place) {
 			t.Errorf("Seek(%v) = %d, %v, want %d", at, got, err, want)
 		}
 	}
+}
+
+// What a store remembers of times says the same as what is stored, also after
+// some of it was withdrawn or came later.
+func seekAgain(t *testing.T, p Place) {
+	const all = 300
+	s := open(t, p)
+	ctx := context.Background()
+	rng := rand.New(rand.NewPCG(4, 9))
+	check := func(s store.Store) {
+		t.Helper()
+		rows := scan(t, s, collection, 2*all)
+		for range 600 {
+			i := rng.IntN(len(rows) - 1)
+			between := int(rows[i+1].Added.Sub(rows[i].Added) / time.Microsecond)
+			got, err := s.Seek(ctx, rows[i].Added.Add(time.Duration(rng.IntN(between))*time.Microsecond))
+			// A withdrawn position is as good as the one before it: nothing lies between.
+			if err != nil || got < rows[i].Seq || got >= rows[i+1].Seq {
+				t.Fatalf("Seek(when %d was there, and %d was not) = %d, %v", rows[i].Seq, rows[i+1].Seq, got, err)
+			}
+		}
+	}
+	for i := range all / 2 {
+		share(t, s, "bank", Indicator(i, 0))
+	}
+	check(s)
+	for i := all / 2; i < all; i++ {
+		share(t, s, "bank", Indicator(i, 0))
+	}
+	check(s)
+	for _, gone := range []int{1, 2, 64, 65, 127, 128, 129, 191, 256} {
+		if n, _, err := s.Withdraw(ctx, withdrawal("bank", gone-1, int64(gone))); n != 1 || err != nil {
+			t.Fatalf("Withdraw = %d, %v", n, err)
+		}
+	}
+	check(s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	check(open(t, p))
 }
 
 func scanFilters(t *testing.T, p Place) {

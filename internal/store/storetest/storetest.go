@@ -35,6 +35,7 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		"ResumingSeesEverythingOnce":           resuming,
 		"BytesAreServedAsTheyCame":             bytesAreKept,
 		"SeekFindsThePositionOfATime":          seek,
+		"SeekRemembersWhatStaysTrue":           seekAgain,
 		"AnswersAreBounded":                    sizes,
 		"ScanFilters":                          scanFilters,
 		"HeadWakesThoseWhoWait":                heads,
