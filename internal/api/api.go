@@ -87,6 +87,7 @@ type Options struct {
 	Prover        Prover
 	Reviewer      Reviewer
 	Withdrawer    Withdrawer
+	Lists         Lists
 	Cursors       *cursor.Sealer
 	Intake        *receive.Intake
 	URL           *url.URL // how others reach the hub: scheme and host
@@ -128,6 +129,7 @@ func (s *Server) routes() []receive.Route {
 		{Method: "GET", Path: v1 + "submissions/{id}/", May: receive.Anyone, Do: s.submission},
 		{Method: "GET", Path: v1 + "submissions/{id}/receipt/", May: receive.Anyone, Do: s.submissionReceipt},
 		{Method: "GET", Path: collection + "stream/", May: readers, Do: s.stream, Lasts: true},
+		{Method: "GET", Path: collection + "lists/{format}/", May: readers, Do: s.list},
 		{Method: "GET", Path: collection + "objects/{object}/sightings/", May: readers, Do: s.sightings},
 		{Method: "GET", Path: community + "audience/", May: writers, Do: s.audience},
 		{Method: "POST", Path: v1 + "recalls/", May: receive.Anyone, Do: s.recall},

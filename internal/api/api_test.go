@@ -13,6 +13,7 @@ import (
 
 	"tocsin"
 	"tocsin/internal/hub/hubtest"
+	"tocsin/internal/lists"
 	"tocsin/internal/member"
 	"tocsin/internal/receive"
 	"tocsin/receipt"
@@ -34,7 +35,7 @@ func serve(t testing.TB) *served {
 	}
 	return &served{p, New(Options{
 		Authenticator: p.Directory, Directory: p.Directory, Administrator: p.Directory, Feed: p.Feed, Submitter: p.Submit, Prover: p.Prover,
-		Reviewer: p.Restore, Withdrawer: p.Withdrawer, Cursors: p.Cursors, Intake: p.Intake, URL: base, Log: slog.New(slog.DiscardHandler),
+		Reviewer: p.Restore, Withdrawer: p.Withdrawer, Lists: lists.New(p.Feed, base.Hostname()), Cursors: p.Cursors, Intake: p.Intake, URL: base, Log: slog.New(slog.DiscardHandler),
 	})}
 }
 
@@ -102,6 +103,7 @@ func TestEveryRouteKnowsWhoMayCallIt(t *testing.T) {
 		"submission receipt": {"GET", "/api/v1/submissions/" + made.ID + "/receipt", "", own},
 		"stream":             {"HEAD", indicators + "stream", "", answers{"": 401, "stranger": 404, "hub": 404, "silent": 403, "reader": 200, "operator": 200, "agency": 200}},
 		"sightings":          {"GET", indicators + "objects/" + hubtest.ID("indicator", 1) + "/sightings", "", answers{"": 401, "stranger": 404, "hub": 404, "silent": 403, "reader": 200, "writer": 200, "agency": 200}},
+		"list":               {"GET", indicators + "lists/rpz", "", answers{"": 401, "stranger": 404, "hub": 404, "silent": 403, "reader": 200, "writer": 200, "agency": 200}},
 		"audience":           {"GET", "/api/v1/communities/finance/audience", "", answers{"": 401, "stranger": 404, "hub": 404, "reader": 403, "agency": 403, "writer": 200, "curator": 200, "operator": 200}},
 		"disclosures":        {"GET", "/api/v1/communities/finance/disclosures", "", readers},
 		"disclosure receipt": {"GET", record, "", readers},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,9 @@ type exportFlags struct {
 	allowFile  string
 	sids       string
 	drop       bool
+	sources    int
+	confidence int
+	decay      []string
 }
 
 func (a *app) export() *cobra.Command {
@@ -66,6 +70,9 @@ Formats:
 	f.StringVar(&o.allowFile, "allow-file", "", "file with such entries, one a line")
 	f.StringVar(&o.sids, "sids", "", "file that keeps the numbers of Suricata and Snort rules, so that they stay the same")
 	f.BoolVar(&o.drop, "drop", false, "have Suricata and Snort rules drop, and not only alert; asks for what blocking asks for")
+	f.IntVar(&o.sources, "sources", 1, "how many organizations have to name a value, each by itself")
+	f.IntVar(&o.confidence, "confidence", 0, "the least confidence that counts, from 1 to 100; what states none is left out then")
+	f.StringArrayVar(&o.decay, "decay", nil, "how many days values of a kind are good for when their producer does not say, and perhaps how fast they fade: address=30d, domain=180d:0.3")
 	return c
 }
 
@@ -92,6 +99,10 @@ func (a *app) runExport(ctx context.Context, o exportFlags, name string) error {
 	if err != nil {
 		return err //nolint:wrapcheck // it says what is wrong
 	}
+	terms := export.Terms{Now: time.Now(), Guard: g, Sources: o.sources, Confidence: o.confidence}
+	if terms.Decay, err = export.ParseDecay(o.decay); err != nil {
+		return err //nolint:wrapcheck // it says what is wrong
+	}
 	var all []indicator.Indicator
 	unread := 0
 	for _, name := range o.indicators {
@@ -104,7 +115,7 @@ func (a *app) runExport(ctx context.Context, o exportFlags, name string) error {
 			return ctx.Err() //nolint:wrapcheck // report tells it apart
 		}
 	}
-	set := export.Select(all, format, g, time.Now())
+	set := export.Select(slices.Values(all), format, terms)
 	options := export.Options{Drop: o.drop}
 	if options.SIDs, err = readSIDs(o.sids); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"time"
 
@@ -38,56 +39,149 @@ const (
 	NotAllowed = "its producer does not allow it (PAP, IEP)"
 	NotValid   = "not valid now"
 	NoPlace    = "the format has no place for it"
+	TooFew     = "named by too few organizations"
+	TooUnsure  = "its producer is not sure enough"
+	TooOld     = "too old for its kind"
 )
 
-// Select takes what a format has a place for, may be done with, is valid at a
-// moment and that the guard lets pass. Formats that only detect are not asked
-// of the guard: to see a call to a well-known site does no harm.
-func Select(all []indicator.Indicator, f Format, g *guard.Guard, now time.Time) Set {
-	s := Set{Held: map[string]int{}, Made: now}
-	seen := map[match.Value]int{}
-	for i := range all {
-		in := &all[i]
-		switch {
-		case !in.Valid(now):
-			s.Held[NotValid] += max(1, len(in.Values))
-			continue
-		case in.Action < f.Needs:
-			s.Held[NotAllowed] += max(1, len(in.Values))
-			continue
+// Terms are what a value has to meet, besides what its producer allows.
+type Terms struct {
+	Now   time.Time
+	Guard *guard.Guard // asked by formats that block; to see a call to a well-known site does no harm
+	// Sources is how many organizations have to name a value, each by itself; up
+	// to 1: one.
+	Sources int
+	// Confidence is the least that counts, from 1 to 100 (STIX 2.1 Appendix A). An
+	// indicator without one has none that would count. 0: any, and none.
+	Confidence int
+	Decay      Decay
+}
+
+// Select takes what a format has a place for and that meets the terms. A value
+// that several indicators name is there when one of them, or as many as the
+// terms ask for, would be there alone.
+func Select(all iter.Seq[indicator.Indicator], f Format, t Terms) Set {
+	s := selection{Set: Set{Held: map[string]int{}, Made: t.Now}, format: f, terms: t, seen: map[match.Value]int{}}
+	if t.Sources > 1 {
+		s.few = map[match.Value]*few{}
+	}
+	for in := range all {
+		switch reason := s.refuses(&in); {
+		case reason != "":
+			s.Held[reason] += max(1, len(in.Values))
 		case in.Rule != "" && in.Kind == f.Carries:
 			s.Rules = append(s.Rules, Rule{in.ID, in.Kind, in.Rule})
-			continue
+		default:
+			for _, v := range in.Values {
+				s.value(&in, v)
+			}
 		}
-		for _, v := range in.Values {
-			if !slices.Contains(f.Kinds, v.Kind()) {
-				s.Held[NoPlace]++
-				continue
-			}
-			if f.Needs >= indicator.Block {
-				if reason := g.Why(v); reason != "" {
-					s.Held[reason]++
-					continue
-				}
-			}
-			if at, known := seen[v]; known {
-				if u := &s.Items[at].Until; !u.IsZero() && (in.Until.IsZero() || in.Until.After(*u)) {
-					*u = in.Until
-				}
-				continue
-			}
-			seen[v] = len(s.Items)
-			id := in.ID
-			if id == "" {
-				id = v.Text()
-			}
-			s.Items = append(s.Items, Item{v, id, in.Until})
-		}
+	}
+	if len(s.few) > 0 {
+		s.Held[TooFew] += len(s.few)
 	}
 	slices.SortFunc(s.Items, func(x, y Item) int {
 		return cmp.Or(cmp.Compare(x.Value.Kind(), y.Value.Kind()), cmp.Compare(x.Value.Text(), y.Value.Text()))
 	})
-	return s
+	slices.SortFunc(s.Rules, func(x, y Rule) int { return cmp.Or(cmp.Compare(x.ID, y.ID), cmp.Compare(x.Text, y.Text)) })
+	return s.Set
+}
+
+// A selection is a set being made.
+type selection struct {
+	Set
+
+	format Format
+	terms  Terms
+	seen   map[match.Value]int  // value → place among the items
+	few    map[match.Value]*few // values that too few name so far
+}
+
+// few is a value and who names it.
+type few struct {
+	item Item
+	by   []string
+}
+
+// refuses says why an indicator does not count at all, "" when it does. A rule
+// that it carries is one organization's word.
+func (s *selection) refuses(in *indicator.Indicator) string {
+	switch {
+	case !in.Valid(s.terms.Now):
+		return NotValid
+	case in.Action < s.format.Needs:
+		return NotAllowed
+	case in.Confidence < s.terms.Confidence:
+		return TooUnsure
+	case s.few != nil && in.Rule != "" && in.Kind == s.format.Carries:
+		return TooFew
+	}
+	return ""
+}
+
+// value takes one value of an indicator that counts.
+func (s *selection) value(in *indicator.Indicator, v match.Value) {
+	if !slices.Contains(s.format.Kinds, v.Kind()) {
+		s.Held[NoPlace]++
+		return
+	}
+	if s.format.Needs >= indicator.Block {
+		if reason := s.terms.Guard.Why(v); reason != "" {
+			s.Held[reason]++
+			return
+		}
+	}
+	left, ends := s.terms.Decay.left(in, v.Kind(), s.terms.Now)
+	switch {
+	case left <= 0:
+		s.Held[TooOld]++
+		return
+	case float64(in.Confidence)*left < float64(s.terms.Confidence):
+		s.Held[TooUnsure]++
+		return
+	}
+	until := earlier(in.Until, ends)
+	if at, known := s.seen[v]; known {
+		s.Items[at].Until = later(s.Items[at].Until, until)
+		return
+	}
+	item := Item{v, cmp.Or(in.ID, v.Text()), until}
+	if s.few != nil {
+		w := s.few[v]
+		if w == nil {
+			w = &few{item: item}
+			s.few[v] = w
+		}
+		w.item.Until = later(w.item.Until, until)
+		if by := cmp.Or(in.Creator, "nobody in particular"); !slices.Contains(w.by, by) {
+			w.by = append(w.by, by)
+		}
+		if len(w.by) < s.terms.Sources {
+			return
+		}
+		item = w.item
+		delete(s.few, v)
+	}
+	s.seen[v] = len(s.Items)
+	s.Items = append(s.Items, item)
+}
+
+// earlier and later compare ends, of which zero is none.
+func earlier(x, y time.Time) time.Time {
+	if x.IsZero() || !y.IsZero() && y.Before(x) {
+		return y
+	}
+	return x
+}
+
+func later(x, y time.Time) time.Time {
+	if x.IsZero() || y.IsZero() {
+		return time.Time{}
+	}
+	if y.After(x) {
+		return y
+	}
+	return x
 }
 
 // of yields the texts of the values of some kinds.
@@ -125,7 +219,7 @@ func (f Format) Write(w io.Writer, s Set, o Options) error {
 
 // Options are what formats ask about.
 type Options struct {
-	SIDs *SIDs // numbers of Suricata and Snort rules; nil: counted from the first
+	SIDs *SIDs // numbers of Suricata and Snort rules; nil: such as follow from the values, see [SIDs.Of]
 	Drop bool  // such rules drop, and do not only alert
 }
 

@@ -91,7 +91,7 @@ func samples() []string {
 
 func exported(t testing.TB, f Format, all []indicator.Indicator, g *guard.Guard) (text []byte, set Set) {
 	t.Helper()
-	set = Select(all, f, g, time.Now())
+	set = Select(slices.Values(all), f, Terms{Now: time.Now(), Guard: g})
 	var b bytes.Buffer
 	if err := f.Write(&b, set, Options{}); err != nil {
 		t.Fatal(err)
@@ -279,7 +279,7 @@ func TestProducersDecideWhatIsDone(t *testing.T) {
 		var got []string
 		for _, name := range []string{"csv", "zeek", "rpz"} {
 			f, _ := Find(name)
-			if s := Select([]indicator.Indicator{{Values: []match.Value{one}, Action: action}}, f, g, time.Now()); len(s.Items) > 0 {
+			if s := Select(slices.Values([]indicator.Indicator{{Values: []match.Value{one}, Action: action}}), f, Terms{Now: time.Now(), Guard: g}); len(s.Items) > 0 {
 				got = append(got, name)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"tocsin/internal/cursor"
 	"tocsin/internal/distribute"
 	"tocsin/internal/ledger"
+	"tocsin/internal/lists"
 	"tocsin/internal/member"
 	"tocsin/internal/minimize"
 	"tocsin/internal/prove"
@@ -182,7 +183,7 @@ func (h *hub) routes(o Options, base *url.URL) http.Handler {
 	mux.Handle("/", served)
 	mux.Handle("/api/v1/", api.New(api.Options{
 		Authenticator: h.directory, Directory: h.directory, Administrator: h.directory, Feed: h.feed, Submitter: h.submit, Prover: prover,
-		Reviewer: h.restore, Withdrawer: withdrawer, Cursors: cursors, Intake: intake, URL: base, Log: o.Log, Streams: o.Streams, StreamsPerToken: o.StreamsPerToken,
+		Reviewer: h.restore, Withdrawer: withdrawer, Lists: lists.New(h.feed, base.Hostname()), Cursors: cursors, Intake: intake, URL: base, Log: o.Log, Streams: o.Streams, StreamsPerToken: o.StreamsPerToken,
 	}))
 	mux.Handle("/log/", http.StripPrefix("/log", ledger.Tiles(h.store, o.Log)))
 	mux.HandleFunc("GET /log/key", func(w http.ResponseWriter, _ *http.Request) { h.text(w, h.verifierKey+"\n") })
