@@ -22,9 +22,10 @@ type Store interface {
 	Keeper
 }
 
-// A Keeper keeps the directory, and can be closed.
+// A Keeper keeps the directory and what agents say, and can be closed.
 type Keeper interface {
 	member.Store
+	Deployments
 	Close() error
 }
 

@@ -65,6 +65,8 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		"ReceiptsVerifyForever":                receipts,
 		"LedgerOnlyGrows":                      ledgerGrows,
 		"ReadsAreOnTheLedger":                  disclosures,
+		"AgentsSayWhatIsInForce":               deployments,
+		"ManyAgentsConfirmAtOnce":              manyAgents,
 		"DirectoryIsKept":                      directory,
 		"ClosedStoresRefuse":                   closed,
 		"CanceledCallersDoNotWait":             canceled,
