@@ -16,6 +16,7 @@ import (
 	"tocsin"
 	"tocsin/internal/authorize"
 	"tocsin/internal/cursor"
+	"tocsin/internal/deploy"
 	"tocsin/internal/distribute"
 	"tocsin/internal/member"
 	"tocsin/internal/prove"
@@ -77,6 +78,12 @@ type Withdrawer interface {
 	Recall(ctx context.Context, who tocsin.Member, ids []string, reason string) ([]withdraw.Recall, error)
 }
 
+// A Deployer takes in what agents have in force, and tells producers.
+type Deployer interface {
+	Confirm(ctx context.Context, who tocsin.Member, r deploy.Report) error
+	Funnel(ctx context.Context, who tocsin.Member, community, collection, id string) (deploy.Funnel, error)
+}
+
 // Options are what a server is made of. Zero limits mean the defaults; all else is required.
 type Options struct {
 	Authenticator receive.Authenticator
@@ -88,6 +95,7 @@ type Options struct {
 	Reviewer      Reviewer
 	Withdrawer    Withdrawer
 	Lists         Lists
+	Deployer      Deployer
 	Cursors       *cursor.Sealer
 	Intake        *receive.Intake
 	URL           *url.URL // how others reach the hub: scheme and host
@@ -131,6 +139,9 @@ func (s *Server) routes() []receive.Route {
 		{Method: "GET", Path: collection + "stream/", May: readers, Do: s.stream, Lasts: true},
 		{Method: "GET", Path: collection + "lists/{format}/", May: readers, Do: s.list},
 		{Method: "GET", Path: collection + "objects/{object}/sightings/", May: readers, Do: s.sightings},
+		{Method: "POST", Path: collection + "deployments/", May: readers, Do: s.confirmDeployment},
+		// Who did not share the object does not learn that there is one.
+		{Method: "GET", Path: collection + "objects/{object}/deployment/", May: readers, Do: s.deployment},
 		{Method: "GET", Path: community + "audience/", May: writers, Do: s.audience},
 		{Method: "POST", Path: v1 + "recalls/", May: receive.Anyone, Do: s.recall},
 		{Method: "GET", Path: v1 + "withdrawals/{leaf}/receipt/", May: receive.Anyone, Do: s.withdrawalReceipt},

@@ -35,7 +35,7 @@ func serve(t testing.TB) *served {
 	}
 	return &served{p, New(Options{
 		Authenticator: p.Directory, Directory: p.Directory, Administrator: p.Directory, Feed: p.Feed, Submitter: p.Submit, Prover: p.Prover,
-		Reviewer: p.Restore, Withdrawer: p.Withdrawer, Lists: lists.New(p.Feed, base.Hostname()), Cursors: p.Cursors, Intake: p.Intake, URL: base, Log: slog.New(slog.DiscardHandler),
+		Reviewer: p.Restore, Withdrawer: p.Withdrawer, Deployer: p.Deploy, Lists: lists.New(p.Feed, base.Hostname()), Cursors: p.Cursors, Intake: p.Intake, URL: base, Log: slog.New(slog.DiscardHandler),
 	})}
 }
 

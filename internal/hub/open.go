@@ -13,6 +13,7 @@ import (
 	"tocsin/internal/api"
 	"tocsin/internal/authorize"
 	"tocsin/internal/cursor"
+	"tocsin/internal/deploy"
 	"tocsin/internal/distribute"
 	"tocsin/internal/ledger"
 	"tocsin/internal/lists"
@@ -175,6 +176,7 @@ func (h *hub) routes(o Options, base *url.URL) http.Handler {
 	intake := receive.NewIntake(maxBytes)
 	prover := &prove.Service{Records: h.store}
 	withdrawer := &withdraw.Service{Directory: h.directory, Policy: h.policy, Store: h.store, Copies: h.submit.Gate}
+	deployer := &deploy.Service{Directory: h.directory, Policy: h.policy, Store: h.store}
 	served := taxii.New(taxii.Options{
 		Authenticator: h.directory, Directory: h.directory, Feed: h.feed, Submitter: h.submit, Prover: prover, Withdrawer: withdrawer,
 		Cursors: cursors, Intake: intake, URL: base, Title: "Tocsin", MaxPage: o.MaxPage, Log: o.Log,
@@ -183,7 +185,7 @@ func (h *hub) routes(o Options, base *url.URL) http.Handler {
 	mux.Handle("/", served)
 	mux.Handle("/api/v1/", api.New(api.Options{
 		Authenticator: h.directory, Directory: h.directory, Administrator: h.directory, Feed: h.feed, Submitter: h.submit, Prover: prover,
-		Reviewer: h.restore, Withdrawer: withdrawer, Lists: lists.New(h.feed, base.Hostname()), Cursors: cursors, Intake: intake, URL: base, Log: o.Log, Streams: o.Streams, StreamsPerToken: o.StreamsPerToken,
+		Reviewer: h.restore, Withdrawer: withdrawer, Deployer: deployer, Lists: lists.New(h.feed, base.Hostname()), Cursors: cursors, Intake: intake, URL: base, Log: o.Log, Streams: o.Streams, StreamsPerToken: o.StreamsPerToken,
 	}))
 	mux.Handle("/log/", http.StripPrefix("/log", ledger.Tiles(h.store, o.Log)))
 	mux.HandleFunc("GET /log/key", func(w http.ResponseWriter, _ *http.Request) { h.text(w, h.verifierKey+"\n") })

@@ -100,6 +100,24 @@ func (c *Client) Sightings(ctx context.Context, community, collection, id string
 	return s, c.get(ctx, &s, nil, "communities", community, "collections", collection, "objects", id, "sightings")
 }
 
+// Confirm tells the hub what is in force at an agent.
+func (c *Client) Confirm(ctx context.Context, community, collection string, what Confirmation) error {
+	body, err := json.Marshal(what)
+	if err != nil {
+		return fmt.Errorf("confirmation: %w", err)
+	}
+	return c.call(ctx, request{
+		method: http.MethodPost, path: []string{"communities", community, "collections", collection, "deployments"}, body: body, kind: "application/json", once: true,
+	}, nil)
+}
+
+// Deployment says how far an object has come that the caller shared, or
+// moderates.
+func (c *Client) Deployment(ctx context.Context, community, collection, id string) (Deployment, error) {
+	var d Deployment
+	return d, c.get(ctx, &d, nil, "communities", community, "collections", collection, "objects", id, "deployment")
+}
+
 // Audience says who would see an object that carries a TLP label, "" for none,
 // and is addressed to the organizations that to names, or to all.
 func (c *Client) Audience(ctx context.Context, community, label string, to []string) (Audience, error) {

@@ -196,6 +196,47 @@ type Reviews struct {
 	More    bool     `json:"more"` // whether there may be more
 }
 
+// A Confirmation says that all up to a cursor is in force at an agent, but for
+// some objects.
+type Confirmation struct {
+	Agent         string   `json:"agent"`           // a UUID that the agent made for itself
+	Cursor        string   `json:"cursor"`          // of the last event of the stream that was taken
+	FetchedMSAgo  float64  `json:"fetched_ms_ago"`  // when the oldest of what is new came
+	DeployedMSAgo float64  `json:"deployed_ms_ago"` // since when all is in force
+	Anew          bool     `json:"anew"`            // Idle is all that is not in force
+	Idle          []string `json:"idle,omitempty"`  // ids of objects that are not in force
+	Busy          []string `json:"busy,omitempty"`  // ids of objects that were not, and are
+}
+
+// A Deployment says how far an object has come, in organizations with agents.
+type Deployment struct {
+	Shared    string   `json:"shared,omitempty"` // when; left out when it was withdrawn
+	Followers int      `json:"followers"`        // those that may see it and whose agents confirm
+	Fetched   Stage    `json:"fetched"`          // since it was shared
+	Deployed  Stage    `json:"deployed"`
+	Hit       Stage    `json:"hit"`
+	Ended     string   `json:"ended,omitempty"`
+	Why       string   `json:"why,omitempty"` // "revoked", "withdrawn" or "expired"
+	Retired   Stage    `json:"retired"`       // since it ended
+	Holding   int      `json:"holding"`       // those that may have it in force still
+	Holders   []Holder `json:"holders,omitempty"`
+}
+
+// A Stage is how many organizations came how far, and after how long.
+type Stage struct {
+	Organizations int     `json:"organizations"`
+	P50           float64 `json:"p50_ms"`
+	P99           float64 `json:"p99_ms"`
+}
+
+// A Holder may have in force still what has ended; only those who moderate see
+// who it is.
+type Holder struct {
+	Organization string `json:"organization"`
+	Agents       int    `json:"agents"`
+	Seen         string `json:"seen"` // when one of them was last heard of
+}
+
 // Recalled is what was withdrawn of one object from one collection.
 type Recalled struct {
 	Community  string `json:"community"`

@@ -13,6 +13,7 @@ import (
 	"tocsin"
 	"tocsin/internal/authorize"
 	"tocsin/internal/cursor"
+	"tocsin/internal/deploy"
 	"tocsin/internal/distribute"
 	"tocsin/internal/ledger"
 	"tocsin/internal/member"
@@ -80,6 +81,7 @@ type Parts struct {
 	Prover      *prove.Service
 	Withdrawer  *withdraw.Service
 	Restore     *restore.Service
+	Deploy      *deploy.Service
 	Cursors     *cursor.Sealer
 	Intake      *receive.Intake
 	VerifierKey string
@@ -117,6 +119,7 @@ func Open(t testing.TB) *Parts {
 	p.Prover = &prove.Service{Records: p.Store}
 	p.Withdrawer = &withdraw.Service{Directory: p.Directory, Policy: p.Policy, Store: p.Store, Copies: gate}
 	p.Restore = &restore.Service{Queue: p.Store, Store: p.Store, Directory: p.Directory, Policy: p.Policy, Gates: p.Submit}
+	p.Deploy = &deploy.Service{Directory: p.Directory, Policy: p.Policy, Store: p.Store}
 	p.Feed = distribute.New(p.Store, p.Store, p.Policy, p.Directory)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
