@@ -31,7 +31,7 @@ type Options struct {
 	Files   []string      // indicators that come from no hub: STIX, MISP, CSV or lists; read again when they change
 	Logs    []string      // log files to watch, each from its beginning; of patterns (*, ?, […]), what is there and comes
 	Allow   []string      // addresses, networks and domains that are never blocked, see [guard.AllowList]
-	Quiet   bool          // look, but send no sightings
+	Quiet   bool          // look, but send no sightings and do not confirm what is in force
 	First   time.Duration // how long after its first hit an indicator is reported; one second when zero
 	Summary time.Duration // how often the hits after that are summed up and reported; one hour when zero
 
@@ -99,7 +99,8 @@ type agent struct {
 	unsettled map[string]bool // collections of which not all that was shared before has come
 	settled   chan struct{}   // closed when there are none: what logs hold already can be looked through
 
-	reports *reports
+	reports  *reports
+	confirms confirms
 }
 
 // Run runs an agent until the context ends, which is no error. It begins with
@@ -145,6 +146,9 @@ func Run(ctx context.Context, o Options) error {
 		running.Go(func() { a.watchAll(ctx) })
 		running.Go(func() { a.report(ctx) })
 	}
+	if len(o.Collections) > 0 && !o.Quiet {
+		running.Go(func() { a.confirmAll(ctx) })
+	}
 	<-ctx.Done()
 	running.Wait()
 	err = errors.Join(a.journal.close(), a.reports.save())
@@ -182,6 +186,7 @@ func open(o Options) (*agent, error) {
 	}
 	a := &agent{
 		Options: o, changed: make(chan struct{}, 1), book: newBook(protected), unsettled: map[string]bool{}, settled: make(chan struct{}),
+		confirms: newConfirms(),
 	}
 	for _, c := range o.Collections {
 		a.book.order = append(a.book.order, c.key())

@@ -43,6 +43,8 @@ type batch struct {
 	added   map[match.Value]change
 	removed map[match.Value]bool
 	began   time.Time // when the oldest of them was taken up
+	wrote   bool      // something was written
+	report  report    // what the hub is told of it
 }
 
 func newBatch() *batch {
@@ -74,6 +76,8 @@ func (b *batch) join(later *batch) {
 	if b.began.IsZero() {
 		b.began = later.began
 	}
+	b.wrote = b.wrote || later.wrote
+	b.report.join(later.report)
 }
 
 // An enforcer is what was written, and what still has to be.
@@ -86,8 +90,10 @@ type enforcer struct {
 	fireGate *gate
 	sids     *sidFile
 	batch    *batch
-	told     map[string]int // of the values that are not blocked, by reason
-	beaten   time.Time      // when everything was looked at last
+	told     map[string]int  // of the values that are not blocked, by reason
+	beaten   time.Time       // when everything was looked at last
+	taken    time.Time       // when changes of the book were taken up last
+	idle     map[string]bool // indicators of collections that are not in force, by key
 
 	count   atomic.Int64   // values in force, at the gate that lets most through
 	loading sync.Mutex     // guards what follows
@@ -95,12 +101,13 @@ type enforcer struct {
 	load    *batch         // what is told when the defenses have read it
 	loads   []*target      // whose defenses have to
 	kick    chan struct{}  // holds something when there is such
+	running bool           // commands are being run
 	began   bool           // everything was in place once
 }
 
 // newEnforcer checks what indicators are written to.
 func newEnforcer(a *agent) (*enforcer, error) {
-	e := &enforcer{agent: a, batch: newBatch(), kick: make(chan struct{}, 1)}
+	e := &enforcer{agent: a, batch: newBatch(), kick: make(chan struct{}, 1), idle: map[string]bool{}}
 	add := func(t *target, err error) error {
 		if err != nil {
 			return err
@@ -175,7 +182,7 @@ func (e *enforcer) enforce(ctx context.Context) {
 			e.mu.Lock()
 			due := e.book.tick(time.Now())
 			e.mu.Unlock()
-			if e.isStale() || e.beat(ctx) {
+			if e.isStale() || e.beat(ctx) || time.Since(e.taken) >= beatEvery {
 				due = true
 			}
 			if !due {
@@ -206,12 +213,15 @@ func (e *enforcer) isStale() bool {
 func (e *enforcer) write(ctx context.Context, began time.Time) {
 	e.mu.Lock()
 	dirty, touched := e.book.changes()
+	e.batch.report.note(e.book, touched, e.taken, began)
 	e.mu.Unlock()
+	e.taken = began
 	e.mu.RLock()
 	passages := make([]passage, len(e.gates))
 	for i, g := range e.gates {
 		passages[i] = g.update(e.book, dirty, touched)
 	}
+	e.settleIdle(dirty, touched)
 	held := map[string]int{}
 	if e.book.unread > 0 {
 		held[guard.NotAValue] = e.book.unread
@@ -237,9 +247,12 @@ func (e *enforcer) write(ctx context.Context, began time.Time) {
 		e.batch.began = began
 	}
 	if !e.isStale() && maps.Equal(held, e.told) {
-		e.batch = newBatch()
+		clear(e.batch.added)
+		clear(e.batch.removed)
+		e.pass(ctx)
 		return
 	}
+	e.batch.wrote = true
 	if err := errors.Join(e.toFirewall(ctx), e.toFiles()); err != nil {
 		e.failed(ctx, "enforce", Event{Err: err})
 		return
@@ -314,7 +327,7 @@ func (e *enforcer) pass(ctx context.Context) {
 		}
 		t.unloaded = false
 	}
-	wait := len(e.loads) > 0
+	wait := len(e.loads) > 0 || e.running || e.load != nil
 	if wait {
 		if e.load == nil {
 			e.load = newBatch()
@@ -326,10 +339,7 @@ func (e *enforcer) pass(ctx context.Context) {
 		e.announce(ctx, done)
 		return
 	}
-	select {
-	case e.kick <- struct{}{}:
-	default: // it will look anyway
-	}
+	e.wakeReloads()
 }
 
 // reloads runs the commands of defenses, one at a time. What changes while one
@@ -347,9 +357,9 @@ func (e *enforcer) reloads(ctx context.Context) {
 		}
 		e.loading.Lock()
 		targets, done := e.loads, e.load
-		e.loads, e.load = nil, nil
+		e.loads, e.load, e.running = nil, nil, done != nil
 		e.loading.Unlock()
-		if len(targets) == 0 {
+		if done == nil {
 			continue
 		}
 		var again []*target
@@ -369,25 +379,41 @@ func (e *enforcer) reloads(ctx context.Context) {
 		}
 		if len(again) == 0 {
 			e.announce(ctx, done)
-			continue
 		}
 		e.loading.Lock()
-		for _, t := range again {
-			if !slices.Contains(e.loads, t) {
-				e.loads = append(e.loads, t)
+		e.running = false
+		if len(again) > 0 {
+			for _, t := range again {
+				if !slices.Contains(e.loads, t) {
+					e.loads = append(e.loads, t)
+				}
 			}
+			if e.load != nil {
+				done.join(e.load)
+			}
+			e.load = done
+		} else if e.load != nil { // it came meanwhile
+			e.wakeReloads()
 		}
-		if e.load != nil {
-			done.join(e.load)
-		}
-		e.load = done
 		e.loading.Unlock()
+	}
+}
+
+// wakeReloads has the defenses told.
+func (e *enforcer) wakeReloads() {
+	select {
+	case e.kick <- struct{}{}:
+	default: // it will look anyway
 	}
 }
 
 // announce tells what is enforced now.
 func (e *enforcer) announce(ctx context.Context, done *batch) {
 	now := time.Now()
+	e.confirm(done.report, now)
+	if !done.wrote {
+		return
+	}
 	e.loading.Lock()
 	first := !e.began
 	e.began = true

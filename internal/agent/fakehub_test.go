@@ -46,11 +46,13 @@ type fakeHub struct {
 	submitted int              // how many submissions came, repeated ones included
 	known     map[string]bool
 
-	streamStatus int           // not 0: the answer to whoever asks for a stream
-	mute         bool          // streams open and bring nothing
-	cut          chan struct{} // closed: streams end
-	submitStatus int           // not 0: the answer to a submission
-	forget       bool          // submissions are stored, but the answer is lost
+	streamStatus  int                      // not 0: the answer to whoever asks for a stream
+	mute          bool                     // streams open and bring nothing
+	cut           chan struct{}            // closed: streams end
+	confirmations []hubclient.Confirmation // what agents said, in order
+	confirmStatus int                      // not 0: the answer to a confirmation
+	submitStatus  int                      // not 0: the answer to a submission
+	forget        bool                     // submissions are stored, but the answer is lost
 }
 
 type fakeObject struct {
@@ -119,6 +121,8 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, `{"organization":{"name":"acme","identity":%q},"communities":[{"name":%q,"default_tlp":"TLP:GREEN"}]}`, identity, community)
 	case path == collection+"stream":
 		h.stream(w, r)
+	case path == collection+"deployments":
+		h.confirm(w, body)
 	case path == collection+"submissions":
 		h.submit(w, body)
 	case path == "/"+community+"/collections/"+alerts+"/objects", path == "/"+community+"/collections/"+alerts+"/manifest":
@@ -126,6 +130,21 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		problem(w, http.StatusNotFound)
 	}
+}
+
+func (h *fakeHub) confirm(w http.ResponseWriter, body []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.confirmStatus != 0 {
+		problem(w, h.confirmStatus)
+		return
+	}
+	var c hubclient.Confirmation
+	if err := json.Unmarshal(body, &c); err != nil {
+		h.t.Errorf("a confirmation is %s: %v", body, err)
+	}
+	h.confirmations = append(h.confirmations, c)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func problem(w http.ResponseWriter, status int) {

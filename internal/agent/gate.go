@@ -182,6 +182,12 @@ func (g *gate) update(b *book, dirty map[match.Value]change, touched map[*indica
 	return p
 }
 
+// has reports whether a value passes.
+func (g *gate) has(v match.Value) bool {
+	_, ok := search(g.lists[v.Kind()], v)
+	return ok
+}
+
 // rule returns the rule that the newest version of an indicator carries, if it
 // passes. A rule is its producer's word alone: where more organizations than
 // one have to say so, none passes.

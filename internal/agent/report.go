@@ -49,6 +49,7 @@ type reports struct {
 	mu    sync.Mutex    // guards what follows
 	dirty bool          // state differs from what is saved
 	state struct {
+		Agent    string               `json:"agent,omitempty"`    // a UUID: which agent this is
 		Identity string               `json:"identity,omitempty"` // of the organization that the agent works for
 		Default  map[string]tlp.Label `json:"default,omitempty"`  // community → what an unmarked object is taken for
 		Places   map[string]place     `json:"places"`             // log → how far it was read
@@ -88,6 +89,9 @@ func openReports(folder string) (*reports, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", reportsName, err)
 	}
+	if r.state.Agent == "" {
+		r.state.Agent, r.dirty = stix.UUIDv4(), true
+	}
 	if r.state.Places == nil {
 		r.state.Places = map[string]place{}
 	}
@@ -116,6 +120,13 @@ func (r *reports) save() error {
 	}
 	r.dirty = false
 	return nil
+}
+
+// agent returns which agent this is.
+func (r *reports) agent() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.Agent
 }
 
 // place returns how far a log was read.
