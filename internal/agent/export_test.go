@@ -120,22 +120,26 @@ func TestAFileIsWrittenOnlyWhenItChanges(t *testing.T) {
 	t.Setenv("TOCSIN_TOKEN", "canary")
 	x := []Export{{Format: "edl-domain", File: file, Reload: fmt.Sprintf(`"%s" 'a b;$HOME' %s`, script, ran)}}
 	r := start(t, h.serve(), Options{Exports: x})
-	eventually(t, "the command ran", func() bool { return len(lines(t, ran)) == 1 })
+	inForce := func(value string) func() bool {
+		return func() bool {
+			return slices.ContainsFunc(r.obs.all(Blocked), func(e Event) bool { return e.Value == value })
+		}
+	}
+	eventually(t, "it is in force", inForce("evil.example"))
+	begun := len(lines(t, ran)) // twice when the file was there before the indicator had come
 	if got := lines(t, ran)[0]; got != "a b;$HOME," {
 		t.Errorf("the command got %q: a shell read it, or it has the agent's environment", got)
 	}
 	h.share(indicatorOf(2, 1, "[ipv4-addr:value = '192.0.2.1']"), indicatorOf(3, 1, "[domain-name:value = 'b.example']"))
-	eventually(t, "it ran again", func() bool {
-		return len(lines(t, ran)) == 2 && slices.ContainsFunc(r.obs.all(Blocked), func(e Event) bool { return e.Value == "b.example" })
-	})
+	eventually(t, "another one is", inForce("b.example"))
 	h.share(indicatorOf(4, 1, "[ipv4-addr:value = '192.0.2.2']"))
 	eventually(t, "an address is listed", func() bool { return len(r.list(ipsName)) == 2 })
 	r.stop()
 	again := start(t, h.serve(), Options{Exports: x, State: r.o.State})
 	eventually(t, "it is in force again", func() bool { return len(again.obs.all(Enforced)) > 0 })
 	again.stop()
-	if got := len(lines(t, ran)); got != 2 {
-		t.Errorf("the command ran %d times, want twice: for the first file, and for the one that changed", got)
+	if got := len(lines(t, ran)) - begun; got != 1 || begun > 2 {
+		t.Errorf("the command ran %d times and %d times more, want once more: for the one that changed", begun, got)
 	}
 }
 
