@@ -85,9 +85,9 @@ func (f *follower) look() (more bool, err error) {
 	}
 	if n > 0 {
 		if f.at.Offset == 0 && have == 0 {
-			if logs.IsCompressed(f.text) {
+			if logs.IsPacked(f.text) {
 				f.dull, f.text = true, f.text[:0]
-				return false, &tocsin.Error{Kind: tocsin.Unsupported, Message: "this log is compressed", Hint: "name the one that is written to; 'tocsin scan' reads those"}
+				return false, &tocsin.Error{Kind: tocsin.Unsupported, Message: "this log is compressed, or a capture of packets", Hint: "name the one that is written to; 'tocsin scan' reads those"}
 			}
 		}
 		return true, f.deliver(have)

@@ -251,7 +251,7 @@ func FuzzLinesAreTheSameHoweverTheyCome(f *testing.F) {
 		for more := true; more; {
 			var err error
 			if more, err = fo.look(); err != nil {
-				if logs.IsCompressed(text) {
+				if logs.IsPacked(text) {
 					return
 				}
 				t.Fatal(err)

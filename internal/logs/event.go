@@ -24,7 +24,7 @@ type Field struct {
 func Parse(f Format, line, header []byte) Event {
 	var e Event
 	switch f {
-	case JSON:
+	case JSON, Capture:
 		e.Fields = jsonFields(line)
 	case ZeekTSV:
 		e.Fields = columns(line, '\t', fieldNames(header, '\t'))

@@ -3,6 +3,8 @@ package logs
 import (
 	"bytes"
 	"regexp"
+
+	"tocsin/internal/capture"
 )
 
 // A Format is how a log is written.
@@ -21,11 +23,12 @@ const (
 	Access                   // what Apache and nginx write
 	CSV                      // comma-separated, with a line of names first
 	WindowsXML               // Windows events
+	Capture                  // packets: pcap or pcapng
 )
 
 // String returns the format's name.
 func (f Format) String() string {
-	return [...]string{"text", "json", "zeek", "cef", "leef", "syslog", "w3c", "access", "csv", "windows-xml"}[f]
+	return [...]string{"text", "json", "zeek", "cef", "leef", "syslog", "w3c", "access", "csv", "windows-xml", "pcap"}[f]
 }
 
 var (
@@ -34,15 +37,15 @@ var (
 	csvLine    = regexp.MustCompile(`^"?[A-Za-z_][\w .:@-]*"?(,"?[A-Za-z_][\w .:@-]*"?)+\r?$`)
 )
 
-// IsCompressed reports whether a file begins as what gzip, zstd, xz, bzip2 or
-// lz4 write.
-func IsCompressed(text []byte) bool {
+// IsPacked reports whether a file begins as what gzip, zstd, xz, bzip2 or lz4
+// write, or as a capture of packets.
+func IsPacked(text []byte) bool {
 	for _, magic := range []string{"\x1f\x8b", "\x28\xb5\x2f\xfd", "\xfd7zXZ\x00", "BZh91AY&SY", "\x04\x22\x4d\x18"} {
 		if bytes.HasPrefix(text, []byte(magic)) {
 			return true
 		}
 	}
-	return false
+	return capture.Is(text)
 }
 
 // Detect guesses a log's format from its beginning.

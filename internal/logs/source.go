@@ -13,6 +13,7 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"tocsin"
+	"tocsin/internal/capture"
 )
 
 const (
@@ -42,7 +43,7 @@ type Chunk struct {
 }
 
 // NewSource begins to read a log. What is compressed with gzip, zstd or xz is
-// decompressed, whatever its name. It fails when the beginning cannot be read.
+// decompressed, and a capture is read as lines, whatever its name. It fails when the beginning cannot be read.
 func NewSource(r io.Reader) (*Source, error) {
 	s := &Source{closer: func() {}}
 	b := bufio.NewReaderSize(r, 64<<10)
@@ -50,13 +51,17 @@ func NewSource(r io.Reader) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.r = plain
+	if s.r, err = s.unpack(plain); err != nil {
+		return nil, err
+	}
 	first, err := s.read(nil)
 	if err != nil && !errors.Is(err, io.EOF) && len(first) == 0 {
 		return nil, cut(err)
 	}
 	s.end = err
-	s.Format = Detect(first)
+	if s.Format != Capture {
+		s.Format = Detect(first)
+	}
 	s.rest = first
 	return s, nil
 }
@@ -91,6 +96,24 @@ func (s *Source) decompress(b *bufio.Reader) (io.Reader, error) {
 		return z, nil
 	}
 	return b, nil
+}
+
+// unpack has a capture of packets be read as lines.
+func (s *Source) unpack(r io.Reader) (io.Reader, error) {
+	b, ok := r.(*bufio.Reader)
+	if !ok {
+		b = bufio.NewReaderSize(r, 64<<10)
+	}
+	magic, err := b.Peek(4)
+	if err != nil || !capture.Is(magic) { // an error is the reader's to tell of
+		return b, nil //nolint:nilerr // it comes again
+	}
+	packets, err := capture.NewReader(b)
+	if err != nil {
+		return nil, cut(err)
+	}
+	s.Format = Capture
+	return packets, nil
 }
 
 // cut says that a log ends where it should not.
@@ -170,7 +193,7 @@ func (s *Source) note(text []byte) {
 			line, _, _ := bytes.Cut(text, []byte{'\n'})
 			s.header = bytes.Clone(line)
 		}
-	case Text, JSON, CEF, LEEF, Syslog, Access, WindowsXML:
+	case Text, JSON, CEF, LEEF, Syslog, Access, WindowsXML, Capture:
 	}
 }
 
@@ -187,7 +210,7 @@ func Header(f Format, text, before []byte) []byte {
 			line, _, _ := bytes.Cut(text, []byte{'\n'})
 			return line
 		}
-	case Text, JSON, CEF, LEEF, Syslog, Access, WindowsXML:
+	case Text, JSON, CEF, LEEF, Syslog, Access, WindowsXML, Capture:
 	}
 	return before
 }
