@@ -19,7 +19,14 @@ import (
 // The copy still has the original's id and version: two copies that differ must
 // not both keep them (STIX 2.1 §3.6).
 func Withhold(v Value, hidden func(marking string) bool) ([]byte, bool) {
-	edit := Edit(v)
+	return WithholdFrom(Edit(v), hidden)
+}
+
+// WithholdFrom is [Withhold] of an object in which other things change as well:
+// what was removed is gone for selectors too, and what was replaced stays, whether
+// it is hidden or not.
+func WithholdFrom(edit *Editor, hidden func(marking string) bool) ([]byte, bool) {
+	v := edit.root
 	decided := map[*Effect]bool{}
 	for part, effect := range Effects(v) {
 		hide, ok := decided[effect]
@@ -30,7 +37,7 @@ func Withhold(v Value, hidden func(marking string) bool) ([]byte, bool) {
 		if hide && part.i == v.i {
 			return nil, false
 		}
-		if hide {
+		if _, changed := edit.changes[part.i]; hide && !changed {
 			edit.Remove(part)
 		}
 	}
@@ -69,8 +76,11 @@ func goneWith(edit *Editor) map[uint32]bool {
 	gone := map[uint32]bool{}
 	nodes := edit.root.d.nodes
 	from, end := edit.root.i, nodes[edit.root.i].next
-	for i := range edit.changes {
-		for j := i; j < nodes[i].next && !gone[j]; j++ {
+	for i, c := range edit.changes {
+		if !c.remove {
+			continue
+		}
+		for j := i; j < nodes[i].next; j++ {
 			gone[j] = true
 		}
 	}

@@ -111,3 +111,16 @@ func FuzzWithhold(f *testing.F) {
 		}
 	})
 }
+
+// A part with a marking of its own inside of one that goes leaves no selector,
+// whichever of them is looked at first.
+func TestWithholdLeavesNoSelectorOfWhatWentWithItsList(t *testing.T) {
+	v := parsed(t, []byte(note(`,"labels":["a","b"],"granular_markings":[{"marking_ref":"`+open+`","selectors":["content","labels.[1]"]},`+
+		`{"marking_ref":"`+secret+`","selectors":["labels"]}]`)))
+	for range 50 {
+		got, ok := stix.Withhold(v, func(m string) bool { return m == secret })
+		if !ok || !bytes.HasSuffix(got, []byte(`"selectors":["content"]}]}`)) {
+			t.Fatalf("Withhold = %s, %v", got, ok)
+		}
+	}
+}

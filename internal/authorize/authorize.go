@@ -11,6 +11,7 @@ import (
 	"tocsin/internal/marking"
 	"tocsin/internal/minimize"
 	"tocsin/internal/review"
+	"tocsin/internal/tearline"
 	"tocsin/stix"
 	"tocsin/tlp"
 )
@@ -36,13 +37,24 @@ type Label struct {
 	Default    tlp.Label // stands in when no marking says anything about the audience
 	Markings   []string  // of the whole object: ids of marking-definitions, sorted, unique; see [Markings]
 	Parts      []string  // of parts of it only: ids of marking-definitions that are not in Markings, sorted, unique
+	Closed     []string  // of Parts and of what Links ask, those that, hidden, leave nothing to be seen; several in one text do so together
 	Recipients []string  // named recipients, sorted, unique; empty: the community
+
+	tearline.Recipe // how to make copies for those who may not see all of it
+}
+
+// hideable returns the markings that decide about less than the whole object.
+func (l *Label) hideable() []string {
+	if len(l.Links) == 0 {
+		return l.Parts
+	}
+	return without(union(l.Parts, l.Hideable()), l.Markings)
 }
 
 // Key returns a text that two labels share only when they decide alike.
 func (l *Label) Key() string {
 	return strings.Join([]string{
-		l.Community, l.Owner, l.Default.String(), strings.Join(l.Markings, " "), strings.Join(l.Recipients, " "), strings.Join(l.Parts, " "),
+		l.Community, l.Owner, l.Default.String(), strings.Join(l.Markings, " "), strings.Join(l.Recipients, " "), strings.Join(l.Parts, " "), l.linksKey(),
 	}, "\n")
 }
 
@@ -122,6 +134,7 @@ func (a Admitted) At() time.Time { return a.at }
 // A Policy decides. It is safe for concurrent use.
 type Policy struct {
 	decider *marking.Decider
+	copies  *tearline.Maker // nil: no copies are made
 
 	mu          sync.RWMutex
 	definitions map[definition]marking.Marking
@@ -148,6 +161,10 @@ func NewPolicy() *Policy {
 		high: map[definition]bool{}, readers: map[readerKey]*Reader{}, creators: map[string]string{},
 	}
 }
+
+// SetCopies has copies made for readers who may not see all of an object; without
+// it they see nothing of it. It is called before the policy is used.
+func (p *Policy) SetCopies(m *tearline.Maker) { p.copies = m }
 
 // SetCeiling says up to which classification the hub may store. It is called
 // before the policy is used.
@@ -200,6 +217,7 @@ func (p *Policy) Admit(who tocsin.Member, to Target, b minimize.Bundle, now time
 		}
 		a.objects = append(a.objects, object)
 	}
+	p.link(&a, b, labels)
 	return a, nil
 }
 

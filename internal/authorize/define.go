@@ -145,7 +145,7 @@ func (l *Label) Narrow(about *Label) *Label {
 	}
 	narrow := *l
 	narrow.Markings = slices.Clone(l.Markings)
-	for _, m := range slices.Concat(about.Markings, about.Parts) {
+	for _, m := range slices.Concat(about.Markings, about.hideable()) {
 		if _, isTLP := tlp.FromMarking(m); !isTLP && about.Owner != l.Owner && !strings.Contains(m, ownerMark) {
 			m = about.Owner + ownerMark + m
 		}
@@ -155,7 +155,7 @@ func (l *Label) Narrow(about *Label) *Label {
 	narrow.Parts = slices.DeleteFunc(slices.Clone(l.Parts), func(id string) bool { return slices.Contains(narrow.Markings, id) })
 	narrow.Default = max(l.Default, about.Default)
 	switch {
-	case len(about.Recipients) == 0 && !slices.ContainsFunc(slices.Concat(about.Markings, about.Parts), isRed):
+	case len(about.Recipients) == 0 && !slices.ContainsFunc(slices.Concat(about.Markings, about.hideable()), isRed):
 	case len(l.Recipients) == 0:
 		narrow.Recipients = sortedSet(append(slices.Clone(about.Recipients), about.Owner))
 	default:

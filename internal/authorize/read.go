@@ -8,6 +8,7 @@ import (
 
 	"tocsin"
 	"tocsin/internal/marking"
+	"tocsin/internal/tearline"
 )
 
 // A Reader is one organization reading one community. All its users see the
@@ -68,14 +69,14 @@ type Extent uint8
 // The extents.
 const (
 	None  Extent = iota // for this reader it does not exist
-	Part                // all but what is marked by some of the label's Parts
+	Part                // a copy without what some markings mark
 	Whole               // the producer's bytes
 )
 
 // A Sight is what was decided of one reader and one label.
 type Sight struct {
 	Extent Extent
-	Hidden []string  // for Part: those of the label's Parts that mark what the reader may not see
+	Hidden []string  // for Part: the markings that mark what the reader may not see, sorted
 	Until  time.Time // when it has to be decided anew; zero: when the directory or the definitions change
 }
 
@@ -128,11 +129,15 @@ func (r *Reader) decide(l *Label, now time.Time) Sight {
 		return Sight{Until: d.Until}
 	}
 	s := Sight{Extent: Whole, Until: d.Until}
-	for _, id := range l.Parts {
+	for _, id := range l.hideable() {
 		one := []marking.Marking{r.policy.marking(l.Owner, id)}
 		part := r.policy.decider.Decide(&reader, one, marking.See, now)
 		s.Until = sooner(s.Until, part.Until)
 		if part.Yes {
+			continue
+		}
+		if !slices.Contains(l.Parts, id) { // it marks what a reference leads to
+			s.Extent, s.Hidden = Part, append(s.Hidden, id)
 			continue
 		}
 		rest := r.policy.decider.Decide(&reader, one, marking.TearLine, now)
@@ -141,6 +146,9 @@ func (r *Reader) decide(l *Label, now time.Time) Sight {
 			return Sight{Until: s.Until}
 		}
 		s.Extent, s.Hidden = Part, append(s.Hidden, id)
+	}
+	if tearline.AnyHidden(l.Closed, s.Hidden) {
+		return Sight{Until: s.Until}
 	}
 	return s
 }
@@ -151,6 +159,15 @@ func sooner(a, b time.Time) time.Time {
 	}
 	return a
 }
+
+// Equal reports whether two decisions let see the same.
+func (s Sight) Equal(other Sight) bool {
+	return s.Extent == other.Extent && slices.Equal(s.Hidden, other.Hidden)
+}
+
+// Copies returns what makes copies for readers; nil: none are made, and who may
+// not see all of an object sees nothing of it.
+func (r *Reader) Copies() *tearline.Maker { return r.policy.copies }
 
 // Sees decides for a member who does not ask, without remembering it: what would
 // be seen of what carries the label.
@@ -175,7 +192,7 @@ func (p *Policy) Covers(stored, wanted *Label) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	markings, ok := p.markings(stored, "")
-	for _, id := range stored.Parts {
+	for _, id := range stored.hideable() {
 		markings = append(markings, p.marking(stored.Owner, id))
 	}
 	return ok && !slices.ContainsFunc(markings, func(m marking.Marking) bool { return p.decider.Restricts(&m, marking.See) })

@@ -115,7 +115,7 @@ func (e *collected[T]) fits(r *authorize.Reader) bool {
 		return false
 	}
 	all := e.decisions.Load()
-	return all == nil || !slices.ContainsFunc(*all, func(d decision) bool { return r.MaySee(d.label) != d.may })
+	return all == nil || !slices.ContainsFunc(*all, func(d decision) bool { return !r.See(d.label).Equal(d.sight) })
 }
 
 // find returns what seems to fit the reader, or a new one.

@@ -221,33 +221,32 @@ func (r *Request) sum(p Page) (sum [sha256.Size]byte, ok bool) {
 
 // asked remembers which labels a page was cut by, and what was decided of each.
 type asked struct {
-	decided map[*authorize.Label]bool
+	decided map[*authorize.Label]authorize.Sight
 	last    decision
 	unsure  bool // one label was decided both ways: the policy changed meanwhile
 }
 
 // render is [view.Sealed.Render], remembered.
 func (a *asked) render(s view.Sealed, r *authorize.Reader) (view.Object, bool) {
-	o, ok := s.Render(r)
-	this := decision{s.Label, ok}
-	if a.last == this && a.decided != nil { // most rows are labeled like the one before
+	o, sight, ok := s.See(r)
+	if a.decided != nil && a.last.label == s.Label && a.last.sight.Equal(sight) { // most rows are labeled like the one before
 		return o, ok
 	}
 	if a.decided == nil {
-		a.decided = map[*authorize.Label]bool{}
+		a.decided = map[*authorize.Label]authorize.Sight{}
 	}
-	if before, known := a.decided[s.Label]; known && before != ok {
+	if before, known := a.decided[s.Label]; known && !before.Equal(sight) {
 		a.unsure = true
 	}
-	a.decided[s.Label], a.last = ok, this
+	a.decided[s.Label], a.last = sight, decision{s.Label, sight}
 	return o, ok
 }
 
 // decisions returns what was decided, in a form that is quick to compare.
 func (a *asked) decisions() []decision {
 	all := make([]decision, 0, len(a.decided))
-	for l, may := range a.decided {
-		all = append(all, decision{l, may})
+	for l, sight := range a.decided {
+		all = append(all, decision{l, sight})
 	}
 	return slices.Clip(all)
 }

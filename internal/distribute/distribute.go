@@ -147,10 +147,14 @@ func (f *Feed) open(who tocsin.Member, community, collection string) (member.Col
 // whether there are more for this reader. What it decides on the way is asked.
 func (f *Feed) fill(ctx context.Context, a *asked, reader *authorize.Reader, collection string, after int64, q Query) (Page, error) {
 	page := Page{Next: after, examined: after}
+	ids, err := f.originals(ctx, reader, q.IDs)
+	if err != nil {
+		return Page{}, err
+	}
 	want := q.Limit + 1 // enough when the reader may see everything
 	for range scansPerPage {
 		found, err := f.store.Scan(ctx, store.Scan{
-			Collection: collection, After: page.Next, Most: want, IDs: q.IDs, Types: q.Types, Meta: q.Meta,
+			Collection: collection, After: page.Next, Most: want, IDs: ids, Types: q.Types, Meta: q.Meta,
 		})
 		if err != nil {
 			return Page{}, fmt.Errorf("scan: %w", err)
@@ -158,6 +162,10 @@ func (f *Feed) fill(ctx context.Context, a *asked, reader *authorize.Reader, col
 		chosen, err := f.choose(ctx, a, reader, collection, found.Rows, q.Versions)
 		if err != nil {
 			return Page{}, err
+		}
+		for i := range chosen { // who is given a copy does not find it by the original's id
+			c := &chosen[i]
+			c.wanted = c.wanted && (len(q.IDs) == 0 || slices.Contains(q.IDs, c.object.ID()))
 		}
 		if page.Objects == nil {
 			page.Objects = make([]view.Object, 0, min(wanted(chosen), q.Limit))
@@ -283,14 +291,20 @@ func (f *Feed) Object(ctx context.Context, who tocsin.Member, community, collect
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := f.store.Versions(ctx, c.ID, id)
+	ids, err := f.originals(ctx, reader, []string{id})
 	if err != nil {
-		return nil, fmt.Errorf("versions: %w", err)
+		return nil, err
 	}
 	var all []view.Object
-	for _, s := range sealed {
-		if o, ok := s.Render(reader); ok {
-			all = append(all, o)
+	for _, original := range ids {
+		sealed, err := f.store.Versions(ctx, c.ID, original)
+		if err != nil {
+			return nil, fmt.Errorf("versions: %w", err)
+		}
+		for _, s := range sealed {
+			if o, ok := s.Render(reader); ok && o.ID() == id {
+				all = append(all, o)
+			}
 		}
 	}
 	if len(all) == 0 {
@@ -306,6 +320,29 @@ func (f *Feed) Object(ctx context.Context, who tocsin.Member, community, collect
 		return nil, err
 	}
 	return chosen, nil
+}
+
+// originals returns the ids to look for where a reader asks for some: theirs, and
+// those of objects of which they may be copies. What is found has to be compared
+// with what was asked for.
+func (f *Feed) originals(ctx context.Context, reader *authorize.Reader, ids []string) ([]string, error) {
+	maker := reader.Copies()
+	if maker == nil {
+		return ids, nil
+	}
+	all := ids
+	for _, id := range ids {
+		hash, ok := maker.Original(id)
+		if !ok {
+			continue
+		}
+		named, err := f.store.Named(ctx, hash)
+		if err != nil {
+			return nil, fmt.Errorf("named: %w", err)
+		}
+		all = append(slices.Clip(all), named...)
+	}
+	return all, nil
 }
 
 // Sightings returns the sightings of an object that the reader may see, in

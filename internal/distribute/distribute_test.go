@@ -119,6 +119,17 @@ func (m *memory) Seek(_ context.Context, t time.Time) (int64, error) {
 
 func (m *memory) Sightings(context.Context, string, string) ([]view.Sealed, error) { return nil, nil }
 
+func (m *memory) Named(_ context.Context, hash int64) (ids []string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.rows {
+		if store.IDHash(r.ID) == hash {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids, nil
+}
+
 func (m *memory) Head(string) (int64, <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -71,7 +71,7 @@ type variant struct {
 // A decision is what the policy said of one label.
 type decision struct {
 	label *authorize.Label
-	may   bool
+	sight authorize.Sight
 }
 
 // A cutting is a page being cut.
@@ -94,7 +94,7 @@ func (v *variant) good(s store.Watch) bool {
 // fits reports whether the page is what the reader would be cut.
 func (v *variant) fits(r *authorize.Reader) bool {
 	for _, d := range v.decisions {
-		if r.MaySee(d.label) != d.may {
+		if !r.See(d.label).Equal(d.sight) {
 			return false
 		}
 	}
@@ -152,7 +152,7 @@ func (p *pages) keep(v *variant) bool {
 	v.decisions = v.asked.decisions()
 	unsure := v.asked.unsure
 	v.asked = asked{}
-	v.size = int64(v.cut.Text.Len()+len(v.decisions)*16+len(v.key.request)) + overhead
+	v.size = int64(v.cut.Text.Len()+len(v.decisions)*64+len(v.key.request)) + overhead
 	if unsure || len(v.decisions) > mostDecided || v.size > p.most/8 {
 		return false
 	}

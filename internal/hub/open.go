@@ -28,6 +28,7 @@ import (
 	"tocsin/internal/store/sqlite"
 	"tocsin/internal/submit"
 	"tocsin/internal/taxii"
+	"tocsin/internal/tearline"
 	"tocsin/internal/withdraw"
 	"tocsin/stix"
 )
@@ -134,6 +135,7 @@ func (h *hub) wire(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("strict privacy gate: %w", err)
 	}
+	h.policy.SetCopies(tearline.NewMaker(h.identity.Secret, h.identity.Identity))
 	definitions, err := h.store.Definitions(ctx)
 	if err != nil {
 		return fmt.Errorf("definitions: %w", err)

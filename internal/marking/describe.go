@@ -87,7 +87,8 @@ How to read it:
 - A definition explains the markings of the organization that shared it, and nobody else's. Those of TLP and PAP are the same for all.
 - Naming recipients only ever takes readers away.
 - Whoever may not see may do nothing else. To whom something does not exist, it is "not found".
-- A marking on a part of an object (granular marking) decides about that part; those on the object decide about all of it.
+- A marking on a part of an object (granular marking) decides about that part; those on the object decide about all of it. Who may not see a part is served a copy of
+  the rest, under another id; a reference to an object of the same submission counts as marked like that object.
 - Where time matters (clearances, policies with dates) the hub's clock decides; at the moment of expiry it is over.
 
 What the hub knows of a reader stands in its directory, under ` + "`handling`" + ` of the organization: nationality, sector, path (such as USA.DHS), entity,

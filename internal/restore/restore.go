@@ -158,7 +158,7 @@ func (s *Service) newest(ctx context.Context, reader *authorize.Reader, i store.
 		if v.Label == nil || v.Label.Key() != i.Label.Key() {
 			continue
 		}
-		if o, ok := v.Render(reader); ok {
+		if o, ok := v.Render(reader); ok && !o.Partial() {
 			return o.Raw(), v.Label, nil
 		}
 	}

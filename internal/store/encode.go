@@ -8,6 +8,7 @@ import (
 
 	"tocsin"
 	"tocsin/internal/authorize"
+	"tocsin/internal/tearline"
 	"tocsin/internal/view"
 	"tocsin/receipt"
 	"tocsin/tlp"
@@ -51,14 +52,31 @@ type labelDoc struct {
 	Default    string   `json:"default,omitempty"`
 	Markings   []string `json:"markings,omitempty"` // before there were parts, theirs as well: closed for the whole
 	Parts      []string `json:"parts,omitempty"`
+	Closed     []string `json:"closed,omitempty"`
+	Links      []link   `json:"links,omitempty"`
+	Digest     string   `json:"digest,omitempty"`
 	Recipients []string `json:"recipients,omitempty"`
+}
+
+// A link is a tearline.Link as JSON.
+type link struct {
+	At       int      `json:"at"`
+	Out      bool     `json:"out,omitzero"`
+	Markings []string `json:"markings,omitempty"`
+	Parts    []string `json:"parts,omitempty"`
+	Digest   string   `json:"digest,omitempty"`
 }
 
 // EncodeLabel returns a label as stores keep it. Equal labels give equal texts.
 func EncodeLabel(l *authorize.Label) (string, error) {
-	b, err := json.Marshal(labelDoc{
+	d := labelDoc{
 		Community: l.Community, Owner: l.Owner, Default: l.Default.String(), Markings: l.Markings, Parts: l.Parts, Recipients: l.Recipients,
-	})
+		Closed: l.Closed, Digest: l.Digest,
+	}
+	for _, one := range l.Links {
+		d.Links = append(d.Links, link(one))
+	}
+	b, err := json.Marshal(d)
 	return string(b), err
 }
 
@@ -68,7 +86,11 @@ func DecodeLabel(b []byte) (*authorize.Label, error) {
 	if err := json.Unmarshal(b, &d, json.RejectUnknownMembers(true)); err != nil {
 		return nil, err
 	}
-	l := &authorize.Label{Community: d.Community, Owner: d.Owner, Markings: d.Markings, Parts: d.Parts, Recipients: d.Recipients}
+	l := &authorize.Label{Community: d.Community, Owner: d.Owner, Markings: d.Markings, Parts: d.Parts, Recipients: d.Recipients, Closed: d.Closed}
+	l.Digest = d.Digest
+	for _, one := range d.Links {
+		l.Links = append(l.Links, tearline.Link(one))
+	}
 	if d.Default != "" {
 		var ok bool
 		if l.Default, ok = tlp.Parse(d.Default); !ok {

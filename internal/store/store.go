@@ -59,15 +59,23 @@ type Holds interface {
 type Reader interface {
 	// Scan returns sealed objects in order.
 	Scan(ctx context.Context, s Scan) (Scanned, error)
-	// Versions returns all versions of an object in a collection, oldest first
-	// by Modified, without tombstones.
-	Versions(ctx context.Context, collection, id string) ([]view.Sealed, error)
 	// Seek returns the highest position whose date_added is at or before t, 0
 	// when there is none.
 	Seek(ctx context.Context, t time.Time) (int64, error)
+	Finder
+	Watch
+}
+
+// A Finder finds single objects.
+type Finder interface {
+	// Versions returns all versions of an object in a collection, oldest first
+	// by Modified, without tombstones.
+	Versions(ctx context.Context, collection, id string) ([]view.Sealed, error)
 	// Sightings returns the sightings of an object in a community, in order.
 	Sightings(ctx context.Context, community, id string) ([]view.Sealed, error)
-	Watch
+	// Named returns the ids of objects that have a hash ([IDHash]), in any
+	// collection.
+	Named(ctx context.Context, hash int64) ([]string, error)
 }
 
 // A Watch tells what has changed. It reads memory only, so that whoever finds

@@ -4,10 +4,13 @@ package view
 import (
 	"crypto/sha256"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"tocsin/internal/authorize"
+	"tocsin/internal/tearline"
+	"tocsin/stix"
 )
 
 // A Sealed object is one that was read from the store. Its content cannot be
@@ -43,10 +46,20 @@ func SealSummed(m Meta, raw []byte, sum [sha256.Size]byte) Sealed {
 	return Sealed{Meta: m, raw: raw, sum: sum}
 }
 
-// made is what was made of a copy that many readers are given.
+// made is what was made of an object that many readers are given.
 type made struct {
 	once sync.Once
 	text []byte
+
+	copies sync.Map // what is hidden, as text → func() copied
+}
+
+// A copied is the copy of an object for those from whom something is hidden.
+type copied struct {
+	raw  []byte
+	id   string
+	ok   bool
+	made *made
 }
 
 // Shared returns the same object, to be rendered for many readers: what
@@ -68,12 +81,61 @@ func (s Sealed) LogValue() slog.Value { return slog.Int64Value(s.Seq) }
 // Render returns the object as the reader may see it, and false when for this
 // reader it does not exist.
 func (s Sealed) Render(r *authorize.Reader) (Object, bool) {
-	if r == nil || !r.MaySee(s.Label) {
-		return Object{}, false
+	o, _, ok := s.See(r)
+	return o, ok
+}
+
+// See is [Sealed.Render], and says what was decided: readers of whom the same is
+// decided are given the same.
+//
+// Who may see a part of the object is given a copy. It has an id of its own, so
+// that nobody ever meets two contents under one id and version (STIX 2.1 §3.6),
+// and what asks for the object by the original's id does not find it.
+func (s Sealed) See(r *authorize.Reader) (Object, authorize.Sight, bool) {
+	if r == nil {
+		return Object{}, authorize.Sight{}, false
 	}
-	// A copy that differs from what is stored must not take over s.made and s.sum:
-	// they are for those who are given these bytes.
-	return Object{meta: s.Meta, raw: s.raw, sum: s.sum, made: s.made}, true
+	sight := r.See(s.Label)
+	switch sight.Extent {
+	case authorize.Whole:
+		return Object{meta: s.Meta, raw: s.raw, sum: s.sum, made: s.made}, sight, true
+	case authorize.Part:
+		if maker := r.Copies(); maker != nil {
+			o, ok := s.part(maker, sight.Hidden)
+			return o, sight, ok
+		}
+	case authorize.None:
+	}
+	return Object{}, sight, false
+}
+
+// part returns the copy without what some markings mark. Of content that is not
+// at hand only the copy's id is known: labels tell whether there can be a copy.
+func (s Sealed) part(maker *tearline.Maker, hidden []string) (Object, bool) {
+	o := Object{meta: s.Meta, partial: true}
+	if s.raw == nil {
+		o.meta.ID = maker.ID(s.ID, hidden, s.Label.Digest)
+		return o, true
+	}
+	cut := func() (c copied) {
+		v, err := stix.Parse(s.raw, stix.Limits{})
+		if err != nil { // it was parsed before it was stored
+			return c
+		}
+		c.made = &made{}
+		c.raw, c.id, c.ok = maker.Copy(v, &s.Label.Recipe, hidden)
+		return c
+	}
+	if s.made == nil {
+		c := cut()
+		o.raw, o.meta.ID = c.raw, c.id
+		return o, c.ok
+	}
+	// s.made and s.sum are of the producer's bytes; each copy has its own.
+	once, _ := s.made.copies.LoadOrStore(strings.Join(hidden, " "), sync.OnceValue(cut))
+	c := once.(func() copied)() //nolint:errcheck,forcetypeassert // nothing else is stored
+	o.raw, o.meta.ID, o.made = c.raw, c.id, c.made
+	return o, c.ok
 }
 
 // An Object is what one reader may see of an object. Only Render makes one.
@@ -82,9 +144,12 @@ type Object struct {
 	raw  []byte
 	sum  [sha256.Size]byte
 	made *made
+
+	partial bool
 }
 
-// Raw returns the bytes to hand out: those that the producer sent.
+// Raw returns the bytes to hand out: those that the producer sent, or those of
+// the reader's copy.
 func (o Object) Raw() []byte { return o.raw }
 
 // Sum returns the SHA-256 of what [Object.Raw] returns, and false when nobody
@@ -107,7 +172,11 @@ func (o Object) Once(f func(Object) []byte) []byte {
 // Seq returns the position in the one order.
 func (o Object) Seq() int64 { return o.meta.Seq }
 
-// ID returns the STIX identifier.
+// Partial reports whether this is a copy for a reader who may not see all of the
+// object.
+func (o Object) Partial() bool { return o.partial }
+
+// ID returns the STIX identifier, of a copy its own.
 func (o Object) ID() string { return o.meta.ID }
 
 // Type returns the STIX type.

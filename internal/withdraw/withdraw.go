@@ -62,7 +62,7 @@ func (s *Service) Withdraw(ctx context.Context, who tocsin.Member, community, co
 	}
 	var visible []view.Object
 	for _, v := range sealed {
-		if o, ok := v.Render(reader); ok {
+		if o, ok := v.Render(reader); ok && !o.Partial() {
 			visible = append(visible, o)
 		}
 	}
@@ -170,7 +170,7 @@ func (s *Service) recall(ctx context.Context, who tocsin.Member, reader *authori
 	for _, v := range sealed {
 		o, visible := v.Render(reader)
 		switch {
-		case !visible:
+		case !visible || o.Partial():
 		case o.Owner() == who.Organization.Name || who.Role(r.Community) >= tocsin.Curator:
 			seqs = append(seqs, o.Seq())
 		default:

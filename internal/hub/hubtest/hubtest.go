@@ -23,6 +23,7 @@ import (
 	"tocsin/internal/restore"
 	"tocsin/internal/store/sqlite"
 	"tocsin/internal/submit"
+	"tocsin/internal/tearline"
 	"tocsin/internal/withdraw"
 )
 
@@ -71,6 +72,9 @@ communities:
     members: [{organization: outsider, role: writer}]
 `
 
+// Identity is in whose name the hub makes copies.
+const Identity = "identity--5a6d2b9c-7a55-4b6f-8f0e-1a2b3c4d5e6f"
+
 // Parts are a hub's parts, wired.
 type Parts struct {
 	Store       *sqlite.Store
@@ -101,6 +105,7 @@ func Open(t testing.TB) *Parts {
 		Policy: authorize.NewPolicy(), Cursors: cursor.New(secret), Intake: receive.NewIntake(receive.DefaultMaxBytes),
 		VerifierKey: signer.VerifierKey(), Tokens: map[string]string{},
 	}
+	p.Policy.SetCopies(tearline.NewMaker(secret, Identity))
 	p.Store, err = sqlite.Open(ctx, t.TempDir(), signer, sqlite.Options{Covers: p.Policy.Covers})
 	fatal(t, err)
 	t.Cleanup(func() { fatal(t, p.Store.Close()) })

@@ -185,6 +185,15 @@ func (s *Store) Versions(ctx context.Context, name, id string) ([]view.Sealed, e
 	return out, nil
 }
 
+// Named returns the ids of objects that have a hash.
+func (s *Store) Named(ctx context.Context, hash int64) ([]string, error) {
+	rows, err := s.pool.Query(ctx, "SELECT DISTINCT id FROM objects WHERE idhash = $1", hash)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
 // Sightings returns the sightings of an object in a community, in order: the
 // newest 10,000, or those that fit into 32 MiB.
 func (s *Store) Sightings(ctx context.Context, community, id string) (out []view.Sealed, err error) {

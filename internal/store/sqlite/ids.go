@@ -46,7 +46,10 @@ func (x *ids) lookup() lookup { return lookup{x.recent.Load(), *x.runs.Load()} }
 // find returns the positions where versions of an object may be, in order, as a
 // JSON array for json_each, [nowhere] when there are none.
 func (l lookup) find(c *conn, id string) (positions string, err error) {
-	hash := uint64(store.IDHash(id))
+	return l.findHash(c, uint64(store.IDHash(id)))
+}
+
+func (l lookup) findHash(c *conn, hash uint64) (positions string, err error) {
 	seqs := l.recent.find(hash, nil)
 	// The transaction's runs, which need not be those of the lookup: a run that
 	// was merged since is asked without a filter.

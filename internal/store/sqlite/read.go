@@ -187,6 +187,23 @@ func (s *Store) Versions(ctx context.Context, collection, id string) ([]view.Sea
 	})
 }
 
+// Named returns the ids of objects that have a hash.
+func (s *Store) Named(ctx context.Context, hash int64) (ids []string, err error) {
+	err = s.readers.read(ctx, func(c *conn) error {
+		positions, err := s.ids.lookup().findHash(c, uint64(hash))
+		if err != nil {
+			return err
+		}
+		for r := range c.rows(&err, "SELECT DISTINCT id FROM objects WHERE seq IN "+thesePositions, positions) {
+			if id := r.ColumnText(0); store.IDHash(id) == hash {
+				ids = append(ids, id)
+			}
+		}
+		return err
+	})
+	return ids, err
+}
+
 // Sightings returns the sightings of an object in a community, in order: the
 // newest 10,000, or those that fit into 32 MiB.
 func (s *Store) Sightings(ctx context.Context, community, id string) ([]view.Sealed, error) {

@@ -286,6 +286,12 @@ func sightings(t *testing.T, p Place) {
 	record(t, s, Admit(t, Member("bank"), to, sighting(4, 1)))
 	to.Community, to.Collection = "energy", id("x", 9)[3:]
 	record(t, s, Admit(t, Member("bank"), to, sighting(5, 1)))
+	if ids, err := s.Named(ctx, store.IDHash(IndicatorID(1))); err != nil || !slices.Equal(ids, []string{IndicatorID(1)}) {
+		t.Errorf("Named = %v, %v, want the indicator", ids, err)
+	}
+	if ids, err := s.Named(ctx, store.IDHash("indicator--nobody")); err != nil || len(ids) > 0 {
+		t.Errorf("Named of another hash = %v, %v, want none", ids, err)
+	}
 	got, err := s.Sightings(ctx, community, IndicatorID(1))
 	if err != nil {
 		t.Fatal(err)
