@@ -154,7 +154,7 @@ func (r *spreader) occurrences(text string, f *field) []detect.Span {
 			}
 			value := strings.ToLower(text[i:end])
 			kind, known := r.victims[value]
-			if known && !r.sides.threat[value] && (f.kinds == 0 || f.kinds.Has(kind)) && (kind != detect.Name || capitalized(text[i:end])) {
+			if known && !r.sides.threat[value] && (f.kinds == 0 || f.kinds.Has(kind)) && (kind != detect.Name || capitalized(text[i:end]) && !cited(text, i)) {
 				spans = append(spans, detect.Span{Start: i, End: end, Kind: kind, Value: value})
 				found = end
 				break
@@ -191,6 +191,14 @@ func (r *spreader) ownHosts(text string) (spans []detect.Span) {
 		}
 	}
 	return spans
+}
+
+// cited reports whether what stands at i is the author of something published,
+// as ATT&CK writes it: (Citation: Jane Doe May 2019).
+func cited(text string, i int) bool {
+	const most = 120
+	_, rest, ok := strings.Cut(text[max(0, i-most):i], "(Citation:")
+	return ok && !strings.Contains(rest[strings.LastIndex(rest, "(Citation:")+1:], ")")
 }
 
 // capitalized reports whether a text is written as a name is: the words that

@@ -91,16 +91,18 @@ type Span struct {
 
 // Words are the word lists that the detectors work with. All are lower case.
 type Words struct {
-	Secrets      []string `yaml:"secrets"`   // parameter names whose value is a secret
-	Tokens       []string `yaml:"tokens"`    // parameter names whose value is one when it looks random
-	Users        []string `yaml:"users"`     // parameter names whose value is an account name
-	Accounts     []string `yaml:"accounts"`  // account names that belong to nobody in particular
-	Roles        []string `yaml:"roles"`     // local parts of e-mail addresses that belong to nobody in particular
-	People       []string `yaml:"people"`    // words that stand before a person's name
-	Greetings    []string `yaml:"greetings"` // words that begin a letter, before a person's name
-	NoName       []string `yaml:"no_name"`   // capitalized words that are no part of a person's name
-	NoLone       []string `yaml:"no_lone"`   // given names that alone are more often programs, places or groups
-	SSN          []string `yaml:"ssn"`       // words before a social security number
+	Secrets      []string `yaml:"secrets"`      // parameter names whose value is a secret
+	Tokens       []string `yaml:"tokens"`       // parameter names whose value is one when it looks random
+	Users        []string `yaml:"users"`        // parameter names whose value is an account name
+	Accounts     []string `yaml:"accounts"`     // account names that belong to nobody in particular
+	Roles        []string `yaml:"roles"`        // local parts of e-mail addresses that belong to nobody in particular
+	People       []string `yaml:"people"`       // words that stand before a person's name
+	Greetings    []string `yaml:"greetings"`    // words that begin a letter, before a person's name
+	NoName       []string `yaml:"no_name"`      // capitalized words that are no part of a person's name
+	NoLone       []string `yaml:"no_lone"`      // given names that alone are more often programs, places or groups
+	NoPerson     []string `yaml:"no_person"`    // places and things whose names of several words look like a person's
+	BeforePlaces []string `yaml:"before_place"` // words after which a given name is a place: Saint Helena
+	SSN          []string `yaml:"ssn"`          // words before a social security number
 	BirthDate    []string `yaml:"birth_date"`
 	Phone        []string `yaml:"phone"`
 	Calls        []string `yaml:"calls"`         // words before a telephone number that mean other things as well
@@ -124,22 +126,25 @@ type Words struct {
 
 // A Detector finds values. It is safe for concurrent use.
 type Detector struct {
-	cues     map[string]cue
-	lengths  [256]uint32 // by first letter: the lengths of the cue words that begin with it
-	accounts map[string]bool
-	roles    map[string]bool
-	noName   map[string]bool
-	noLone   map[string]bool
-	streets  map[string]bool
-	samples  map[string]bool
-	people   map[string]sort // the dictionary of names and words
-	labels   map[string]bool // words that may stand between a name and the number that belongs to it
+	cues        map[string]cue
+	lengths     [256]uint32 // by first letter: the lengths of the cue words that begin with it
+	accounts    map[string]bool
+	roles       map[string]bool
+	noName      map[string]bool
+	noLone      map[string]bool
+	noPerson    map[string]bool
+	beforePlace map[string]bool
+	streets     map[string]bool
+	samples     map[string]bool
+	people      map[string]sort // the dictionary of names and words
+	labels      map[string]bool // words that may stand between a name and the number that belongs to it
 }
 
 // New returns a detector that uses the word lists.
 func New(w Words) *Detector {
 	d := &Detector{
 		cues: map[string]cue{}, accounts: set(w.Accounts), roles: set(w.Roles), noName: set(w.NoName), noLone: set(w.NoLone),
+		noPerson: set(w.NoPerson), beforePlace: set(w.BeforePlaces),
 		streets: set(w.Streets), people: dictionary(), samples: set(w.Samples), labels: map[string]bool{},
 	}
 	for c, list := range map[cue][]string{

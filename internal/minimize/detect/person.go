@@ -91,6 +91,9 @@ func (sc *scanner) people(i, j int) int {
 		return j
 	}
 	end := list[n-1].end
+	if n > 1 && sc.d.noPerson[strings.ToLower(sc.s[i:end])] {
+		return end // Costa Rica, Diffie Hellman
+	}
 	if c := sc.at(end); c == '@' || c == '\\' || c == '_' || c == '/' || c == '.' && isWord(sc.at(end+1)) {
 		return j
 	}
@@ -165,6 +168,9 @@ func (sc *scanner) whole(list []token) (n int, unsure bool) {
 	if words == 1 {
 		return sc.lone(list[0])
 	}
+	if sc.s[list[0].start:list[0].end] == sc.s[list[1].start:list[1].end] { // Blum Blum Shub
+		return 0, false
+	}
 	if dots > last-2 {
 		dots = last - 2
 	}
@@ -220,7 +226,10 @@ func (sc *scanner) lone(t token) (n int, unsure bool) {
 	if sc.at(t.end) == ' ' && isUpper(sc.at(t.end+1)) || t.start >= 2 && sc.at(t.start-1) == ' ' && sc.capitalBefore(t.start-1) {
 		return 0, false
 	}
-	if sc.corner(t.end) || sc.middle(t) {
+	if sc.at(t.end) == ':' && isUpper(sc.at(t.end+1)) && isUpper(sc.at(t.end+2)) { // mega:DATA, a remote folder
+		return 0, false
+	}
+	if sc.corner(t.end) || sc.middle(t) || sc.at(t.start-1) == ' ' && sc.d.beforePlace[sc.wordBefore(t.start)] {
 		return 0, false
 	}
 	if t.sort&given != 0 || sc.spoken(t) || sc.paired(t) || sc.owns(t) {
