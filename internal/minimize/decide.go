@@ -1,17 +1,12 @@
 package minimize
 
 import (
-	"cmp"
-	"encoding/base64"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"tocsin/internal/minimize/detect"
 	"tocsin/stix"
-	"tocsin/stix/pattern"
 )
 
 // labels gives out placeholders: the same for the same value of a submission.
@@ -154,7 +149,7 @@ func (r *run) decide() {
 		case classPattern:
 			r.decidePattern(p)
 		case classPayload:
-			r.drop(i, r.pointer(i, p.value), "payload", f.rule, f.why)
+			r.decidePayload(p)
 		default:
 			r.decideText(p)
 		}
@@ -357,7 +352,7 @@ func (r *run) remember(sp detect.Span) {
 			r.victims[sp.Value] = sp.Kind
 		}
 	case detect.UserName:
-		if r.gate.rules.detector.Personal(sp.Value) {
+		if r.gate.rules.detector.Personal(sp.Value) || len(sp.Value) >= 6 && !sp.Unsure && !r.gate.rules.detector.Common(sp.Value) {
 			r.victims[sp.Value] = sp.Kind
 		}
 		if len(sp.Value) >= 5 && strings.ContainsAny(sp.Value, "0123456789") && strings.Trim(sp.Value, "0123456789") != "" {
@@ -430,131 +425,4 @@ func (r *run) reportSpans(p place, action string) {
 // everybodys reports whether an account name is one that every system has.
 func (r *run) everybodys(name string) bool {
 	return r.gate.rules.detector.Everybodys(name)
-}
-
-// suspicious reports whether a pattern may hold something of the victim's; it
-// is quick to say no.
-func (r *run) suspicious(kind stix.Value, text string) bool {
-	if !kind.Is("stix") {
-		return false
-	}
-	for _, p := range r.gate.rules.victims {
-		// The path may be written with spaces and quotes: one half will do.
-		kind, path, _ := strings.Cut(p, ":")
-		if strings.Contains(text, cmp.Or(path, kind)) {
-			return true
-		}
-	}
-	return len(r.gate.rules.detector.Find(nil, text, detect.Of(detect.UserName))) > 0
-}
-
-// decidePattern masks literals that stand for the victim, and widens those that
-// name a user's folder: the folder of the next victim has another name, so
-// that LIKE 'C:\\Users\\%\\x.exe' finds what = 'C:\\Users\\jane\\x.exe' never
-// would. What cannot be widened without a change of meaning is left and
-// reported.
-func (r *run) decidePattern(p place) {
-	parsed, err := pattern.Parse(p.text)
-	if err != nil {
-		return
-	}
-	text, at, i := p.text, r.pointer(p.object, p.value), p.object
-	masks, widened, left := 0, 0, 0
-	var cuts []cut
-	for _, a := range parsed.Atoms() {
-		for _, l := range a.Values {
-			low := strings.ToLower(l.Value)
-			if l.Kind != pattern.String || low == "" {
-				continue
-			}
-			if r.victimPath(a) {
-				if r.sides.threat[low] && r.sides.victims[low] { // an indicator without it is none
-					left++
-				}
-				if !r.sides.threat[low] && !masked(l.Value) && !r.everybodys(l.Value) {
-					kind := patternKind(a)
-					cuts = append(cuts, cut{l.Start, l.End, pattern.Quote(r.label(kind, low))})
-					r.victims[low] = kind
-					masks++
-				}
-				continue
-			}
-			spans := r.gate.rules.detector.Find(nil, l.Value, detect.Of(detect.UserName))
-			spans = slices.DeleteFunc(spans, func(sp detect.Span) bool { return sp.Attacker })
-			switch {
-			case len(spans) == 0:
-			case a.Op == pattern.Equal && !a.Negated:
-				cuts = append(cuts, wider(text, a, l, widen(l.Value, spans)))
-				widened++
-			case a.Op == pattern.Like && !a.Negated:
-				cuts = append(cuts, cut{l.Start, l.End, pattern.Quote(widen(l.Value, spans))})
-				widened++
-			default:
-				left++
-			}
-		}
-	}
-	slices.SortFunc(cuts, func(a, b cut) int { return b.start - a.start })
-	for _, c := range cuts {
-		text = text[:c.start] + c.with + text[c.end:]
-	}
-	if len(cuts) > 0 {
-		r.replace(i, p.value, text)
-	}
-	why := r.gate.rules.kinds[detect.UserName].why
-	if masks > 0 {
-		r.report(i, at, "pattern-literal", p.field.rule, actionMasked, p.field.why, masks)
-	}
-	if widened > 0 {
-		r.report(i, at, detect.UserName.String(), detect.UserName.String(), actionGeneralized, why, widened)
-	}
-	if left > 0 {
-		r.report(i, at, detect.UserName.String(), detect.UserName.String(), actionLeft, why, left)
-	}
-}
-
-// A cut is a part of a pattern to be written anew.
-type cut struct {
-	start, end int
-	with       string
-}
-
-// wider turns = and its literal into LIKE and a wider one.
-func wider(text string, a pattern.Atom, l pattern.Literal, with string) cut {
-	start := a.Start + len(strings.TrimRight(text[a.Start:l.Start], " \t\r\n="))
-	return cut{start, l.End, " LIKE " + pattern.Quote(with)}
-}
-
-func patternKind(a pattern.Atom) detect.Kind {
-	if a.ObjectType == "user-account" {
-		return detect.UserName
-	}
-	return detect.Email
-}
-
-// widen puts LIKE's wildcard (STIX 2.1 §9.6.1) in the place of what was found.
-func widen(text string, spans []detect.Span) string {
-	var b strings.Builder
-	at := 0
-	for _, sp := range spans {
-		b.WriteString(text[at:sp.Start])
-		b.WriteByte('%')
-		at = sp.End
-	}
-	b.WriteString(text[at:])
-	return b.String()
-}
-
-// personalPayload reports whether an artifact's content is a text with
-// personal data in it. Programs are not text: what looks like a number in one
-// is chance.
-func (r *run) personalPayload(artifact, payload stix.Value) bool {
-	if artifact.Get("encryption_algorithm").Exists() {
-		return false
-	}
-	content, err := base64.StdEncoding.DecodeString(payload.Text())
-	if err != nil || !utf8.Valid(content) || slices.Contains(content, 0) {
-		return false
-	}
-	return len(r.gate.rules.detector.Find(nil, string(content), r.gate.rules.text.kinds)) > 0
 }

@@ -328,9 +328,8 @@ func (r *run) lookAt(i int, v stix.Value, f *field) {
 			return
 		}
 	case classPayload:
-		if !r.personalPayload(o.Value(), v) {
-			return
-		}
+		r.lookInside(i, v, f)
+		return
 	case classMailbox, classContact, classCoarse:
 	case classAccount:
 		if masked(v.Text()) || r.everybodys(v.Text()) {

@@ -365,7 +365,15 @@ func TestPatternsChangeOnlyWhereTheyNameTheVictim(t *testing.T) {
 		"path of everyone":    {`[directory:path = 'C:\\Users\\Public\\x']`, ``},
 		"path in a set":       {`[directory:path IN ('/home/jroe/x','/tmp/x')]`, ``},
 		"path not there":      {`[directory:path != '/home/jroe/x']`, ``},
-		"address in a URL":    {`[url:value = 'http://evil.example/?e=jane@corp.example']`, ``},
+		"recipient in a URL":  {`[url:value = 'http://evil.example/?e=jane@corp.example']`, `[url:value LIKE 'http://evil.example/?e=%']`},
+		"mailbox in a URL":    {`[url:value = 'http://evil.example/?to=box@evil.example']`, ``},
+		"login of a URL":      {`[url:value = 'ftp://bot:Passw0rd77@evil.example/up']`, ``},
+		"recipient's header":  {`[email-message:additional_header_fields.To = 'jane@corp.example']`, `[email-message:additional_header_fields.To = '[email-1]']`},
+		"creator":             {`[process:creator_user_ref.account_login = 'jroe' AND process:command_line = 'x.exe']`, `[process:creator_user_ref.account_login = '[user-name-1]' AND process:command_line = 'x.exe']`},
+		"variable":            {`[process:environment_variables.COMPUTERNAME = 'HR-LAPTOP-11' AND process:command_line = 'x.exe']`, `[process:environment_variables.COMPUTERNAME = '[host-name-1]' AND process:command_line = 'x.exe']`},
+		"command line":        {`[process:command_line = 'net use \\\\fs01\\payroll /user:CORP\\jroe42 Winter2024!x']`, `[process:command_line LIKE 'net use % /user:% %']`},
+		"internal machine":    {`[domain-name:value = 'dc01.corp.local']`, ``},
+		"hardly anything":     {`[directory:path = '/home/jroe']`, `[directory:path LIKE '/home/%']`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

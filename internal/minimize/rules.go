@@ -134,8 +134,9 @@ func (n *node) child(name string) *node {
 type rules struct {
 	hash                  string
 	kinds                 [32]struct{ action, why string }
-	text                  *field // for what is not listed
-	strict                bool   // free text waits for a person
+	text                  *field     // for what is not listed
+	literal               detect.Set // what is looked for in literals of patterns
+	strict                bool       // free text waits for a person
 	types                 map[string]*node
 	common                *node // for types that are not named
 	victims               []string
@@ -185,6 +186,9 @@ func parseRules(text []byte) (*rules, error) {
 		return nil, err
 	}
 	r.text = &field{class: classText, kinds: classes[classText]}
+	if r.literal = classes[classPattern]; r.literal == 0 {
+		r.literal = detect.Of(detect.UserName)
+	}
 	return r, r.fields(&f, classes)
 }
 

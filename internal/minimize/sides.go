@@ -18,6 +18,7 @@ type sides struct {
 	senders    map[string]bool // ids of those who sent one
 	attackers  map[string]bool // ids that a relationship ties to a threat
 	addresses  map[string]string
+	contents   map[string]string   // by id of a file: the artifact that holds its content
 	hurt       map[string]bool     // ids of those whom a threat reached, and of those who report it
 	domains    map[string][]string // by id of an identity: the domains that it can be reached at
 	own        map[string]bool     // domains of those who were hurt or report it
@@ -32,7 +33,7 @@ func (r *run) takeSides() {
 	s.threat, s.hosts, s.victims = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	s.recipients, s.senders, s.attackers = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	s.addresses, s.hurt, s.domains = map[string]string{}, map[string]bool{}, map[string][]string{}
-	s.own, s.words = map[string]bool{}, map[string]bool{}
+	s.own, s.words, s.contents = map[string]bool{}, map[string]bool{}, map[string]string{}
 	for i := range r.objects {
 		o := &r.objects[i]
 		v := o.Value()
@@ -50,6 +51,10 @@ func (r *run) takeSides() {
 			s.learnRelationship(v)
 		case "threat-actor", "intrusion-set", "campaign", "malware", "tool", "infrastructure", "attack-pattern":
 			s.learnNames(v)
+		case "malware-analysis":
+			if v.Get("result").Is("malicious") {
+				s.attackers[v.Get("sample_ref").Text()] = true
+			}
 		case "observed-data":
 			for key, inner := range v.Get("objects").Members() {
 				r.learnObservable(inner, o.ID()+"#"+key, o.ID()+"#")
@@ -65,6 +70,11 @@ func (r *run) takeSides() {
 // are victims, senders' domains are the attacker's.
 func (r *run) settle() {
 	s := &r.sides
+	for file, content := range s.contents {
+		if s.attackers[file] {
+			s.attackers[content] = true
+		}
+	}
 	victimDomains := map[string]bool{}
 	for id := range s.recipients {
 		address := s.addresses[id]
@@ -270,6 +280,10 @@ func (r *run) learnObservable(v stix.Value, id, prefix string) {
 			case strings.Contains(one, "://"):
 				s.domains[id] = append(s.domains[id], strings.TrimPrefix(hostOf(one), "www."))
 			}
+		}
+	case kind.Is("file"):
+		if ref := v.Get("content_ref"); ref.Exists() {
+			s.contents[id] = name(ref)
 		}
 	case kind.Is("domain-name"):
 		s.hosts[strings.ToLower(v.Get("value").Text())] = true

@@ -253,7 +253,9 @@ func undisguise(text string) (string, []uint32) {
 	offsets := make([]uint32, 0, len(text)+1)
 	for at := 0; at < len(text); {
 		before, size := b.Len(), 1
-		if c, n := decoded(text[at:]); n > 0 {
+		if text[at] == 0 && wide(text, at) {
+			// UTF-16 in a text: the byte is half of its neighbor
+		} else if c, n := decoded(text[at:]); n > 0 {
 			b.WriteByte(c)
 			size = n
 		} else if text[at] < utf8.RuneSelf {
@@ -280,6 +282,8 @@ func disguised(text string) bool {
 	for i := 0; i < len(text); {
 		c := text[i]
 		switch {
+		case c == 0 && wide(text, i):
+			return true
 		case c >= utf8.RuneSelf:
 			r, n := utf8.DecodeRuneInString(text[i:])
 			if _, folds := fold(r); folds {
@@ -403,4 +407,4 @@ func (d *Detector) Everybodys(account string) bool {
 
 // Common reports whether a word, in lower case, is one that capitals do not
 // make a name.
-func (d *Detector) Common(word string) bool { return d.noName[word] }
+func (d *Detector) Common(word string) bool { return d.noName[word] || d.sortOf(word)&ordinary != 0 }

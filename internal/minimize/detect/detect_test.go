@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -182,5 +183,31 @@ func BenchmarkFind(b *testing.B) {
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
 		d.Find(nil, text, All)
+	}
+}
+
+func TestFindReadsUTF16(t *testing.T) {
+	wide := func(text string) string {
+		var b strings.Builder
+		for _, r := range text {
+			b.WriteRune(r)
+			b.WriteByte(0)
+		}
+		return b.String()
+	}
+	d := New(words(t))
+	command := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(wide(text))) }
+	for name, test := range map[string]struct{ text, want string }{
+		"in a string":       {"value " + wide("jane.roe@corp.example") + " end", "email:" + wide("jane.roe@corp.example")},
+		"a list of strings": {"jane.roe@corp.example\x00and some text\x00", "email:jane.roe@corp.example"},
+		"a command":         {"powershell -enc " + command(`type C:\Users\jroe42\a.txt`), "user-name:" + command(`type C:\Users\jroe42\a.txt`)},
+		"an address":        {"powershell -enc " + command(`send jane.roe@corp.example`), "email:" + command(`send jane.roe@corp.example`)},
+		"a harmless one":    {"powershell -enc " + command(`IEX (New-Object Net.WebClient)`), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := strings.Join(show(test.text, d.Find(nil, test.text, All)), " "); got != test.want {
+				t.Errorf("Find(%q) = %q, want %q", test.text, got, test.want)
+			}
+		})
 	}
 }

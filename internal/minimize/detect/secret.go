@@ -2,6 +2,7 @@ package detect
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 )
 
@@ -263,19 +264,30 @@ func (sc *scanner) encoded(i, j int) int {
 	sc.tried = end
 	w := sc.s[i:end]
 	var head [3]byte
-	if n, err := base64.StdEncoding.Decode(head[:], []byte(w[:4])); n < 3 || err != nil || !printable(head[:]) {
+	if n, err := base64.StdEncoding.Decode(head[:], []byte(w[:4])); n < 3 || err != nil || !printable(head[:]) && (head[1] != 0 || !printable(head[:1]) || !printable(head[2:])) {
 		return 0
 	}
-	plain, err := base64.RawStdEncoding.DecodeString(w)
+	content, err := base64.RawStdEncoding.DecodeString(w)
 	if err != nil {
-		plain, err = base64.RawURLEncoding.DecodeString(w)
+		content, err = base64.RawURLEncoding.DecodeString(w)
 	}
-	if err != nil || !printable(plain) {
+	if err != nil {
 		return 0
 	}
-	inner := scanner{d: sc.d, s: string(plain), want: sc.want & Of(Card, IBAN, SSN, Email), nested: true}
+	want, plain := sc.want&Of(Card, IBAN, SSN, Email), string(content)
+	if head[1] == 0 { // UTF-16, as PowerShell's -EncodedCommand takes its command
+		var ok bool
+		if plain, ok = Text(content); !ok {
+			return 0
+		}
+		want |= sc.want & Of(Secret, UserName, Host)
+	} else if !printable(content) {
+		return 0
+	}
+	inner := scanner{d: sc.d, s: plain, want: want, nested: true}
 	inner.ssn, inner.victim = near1(sc.ssn, i), 0
 	inner.scan()
+	inner.out = slices.DeleteFunc(inner.out, func(sp Span) bool { return sp.Attacker })
 	if len(inner.out) == 0 {
 		return 0
 	}
@@ -283,7 +295,13 @@ func (sc *scanner) encoded(i, j int) int {
 		end++
 	}
 	first := inner.out[0]
-	return sc.add(first.Kind, i, end, first.Value)
+	if sc.add(first.Kind, i, end, first.Value) == 0 {
+		return 0
+	}
+	// A command is masked as a whole for what is in the middle of it: a person may
+	// want it back.
+	sc.out[len(sc.out)-1].Unsure = head[1] == 0
+	return end
 }
 
 // near1 carries a cue that stands right before encoded text into it.
