@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"tocsin/internal/validate"
 	"tocsin/stix"
@@ -16,7 +15,6 @@ import (
 const (
 	ruleIdentity = "anonymous-identity"
 	ruleStyle    = "anonymous-style"
-	ruleTime     = "anonymous-time"
 	ruleOutside  = "anonymous-reference"
 )
 
@@ -41,8 +39,8 @@ type anonymizer struct {
 
 // Anonymize takes out of a minimized submission what tells who submitted it.
 // Objects that the submitter made, which are all but those of public creators
-// (the rules' list), get new ids, no creator, times cut to the hour, and lose
-// references to and properties of systems of their own; the submitter's
+// (the rules' list), get new ids and no creator, times and counts that the rules
+// generalize, and lose references to and properties of systems of their own; the submitter's
 // identities and markings go, with what cannot be without them; the objects come
 // in another order. Under one secret an object has one anonymous id, so that a
 // later version or a revocation, submitted anonymously too, belongs to it;
@@ -152,22 +150,32 @@ func (a *anonymizer) made(o Object, say bool) (Object, bool) {
 		report(v, class, rule, actionDropped, why)
 	}
 	if _, mine := a.renamed[o.ID()]; mine {
+		extended := a.gate.rules.extended(o.Value())
 		for name, v := range o.Value().Members() {
-			switch {
-			case name == "created" || name == "modified" || name == "published":
-				if t, err := time.Parse(time.RFC3339Nano, v.Text()); err == nil && !t.Equal(t.Truncate(time.Hour)) {
-					ed.Replace(v, quote(t.UTC().Truncate(time.Hour).Format("2006-01-02T15:04:05.000Z")))
-					report(v, "time", ruleTime, actionGeneralized, "the moment of writing tells whose clock it was")
+			if c := a.gate.rules.coarse(o.Type(), name); c != nil {
+				if with, ok := c.of(v); ok {
+					ed.Replace(v, with)
+					report(v, c.as, c.rule, actionGeneralized, c.why)
 				}
+				continue
+			}
+			known := a.gate.rules.of(o.Type()).child(name) != nil && !strings.HasPrefix(name, "x_")
+			switch {
 			case name == "external_references":
 				for _, e := range v.Elements() {
 					if !a.gate.rules.publicSources[strings.ToLower(e.Get("source_name").Text())] {
 						remove(e, "reference", ruleStyle, whyStyle)
 					}
 				}
-			case strings.HasPrefix(name, "x_"), a.gate.rules.of(o.Type()).child(name) == nil:
+			case name == "extensions":
+				for id, e := range v.Members() {
+					if !a.gate.rules.extensions[id] && !predefined(id) {
+						remove(e, "custom-property", ruleStyle, whyStyle)
+					}
+				}
+			case !known && !extended:
 				remove(v, "custom-property", ruleStyle, whyStyle)
-			case v.Kind() == stix.String && a.prose(name):
+			case v.Kind() == stix.String && (!known || a.prose(name)):
 				if text := ticket.ReplaceAllString(v.Text(), "[reference]"); text != v.Text() {
 					ed.Replace(v, quote(text))
 					report(v, "tracking-number", ruleStyle, actionMasked, whyStyle)
@@ -211,6 +219,12 @@ func (a *anonymizer) made(o Object, say bool) (Object, bool) {
 		original = o.ID()
 	}
 	return Object{Object: made, original: original}, true
+}
+
+// predefined reports whether the key of an extension is one of the standard's
+// own (STIX 2.1 §6: archive-ext, ntfs-ext, …).
+func predefined(key string) bool {
+	return strings.HasSuffix(key, "-ext") && !strings.HasPrefix(key, "x-")
 }
 
 func (a *anonymizer) prose(name string) bool {

@@ -156,13 +156,15 @@ func (r *run) decide() {
 	}
 }
 
-// decideCoarse cuts a coordinate to a tenth of a degree.
+// decideCoarse rounds a coordinate to a multiple of the rule's step.
 func (r *run) decideCoarse(p place) {
 	degrees, err := strconv.ParseFloat(string(p.value.Raw()), 64)
 	if err != nil || r.sides.attackers[r.objects[p.object].ID()] {
 		return
 	}
-	cut := strconv.FormatFloat(math.Round(degrees*10)/10, 'f', -1, 64)
+	const most = 6 // decimals, a tenth of a metre
+	cut := strconv.FormatFloat(math.Round(degrees/p.field.step)*p.field.step, 'f', most, 64)
+	cut = strings.TrimSuffix(strings.TrimRight(cut, "0"), ".")
 	if cut == "-0" {
 		cut = "0"
 	}

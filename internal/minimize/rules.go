@@ -86,8 +86,20 @@ type ruleFile struct {
 		Rule  string   `yaml:"rule"`
 		As    string   `yaml:"as"`
 		Why   string   `yaml:"why"`
+		Step  float64  `yaml:"step"`
 		On    []scalar `yaml:"on"`
 	} `yaml:"fields"`
+	Extensions []struct {
+		ID   scalar `yaml:"id"`
+		Name string `yaml:"name"`
+	} `yaml:"extensions"`
+	Anonymous []struct {
+		To   scalar   `yaml:"to"`
+		Rule string   `yaml:"rule"`
+		As   string   `yaml:"as"`
+		Why  string   `yaml:"why"`
+		On   []scalar `yaml:"on"`
+	} `yaml:"anonymous"`
 	FoldCase    []scalar `yaml:"fold_case"`
 	VictimPaths []string `yaml:"victim_paths"`
 	FreeMail    []string `yaml:"free_mail"`
@@ -105,6 +117,7 @@ type field struct {
 	as    string     // what kind of value it is, for findings
 	why   string     // with the citation
 	kinds detect.Set // what is looked for in its texts
+	step  float64    // of a coordinate: the degrees that it is rounded to
 }
 
 // A node is a property of a type, and what is known of the properties below.
@@ -140,6 +153,8 @@ type rules struct {
 	types                 map[string]*node
 	common                *node // for types that are not named
 	victims               []string
+	extensions            map[string]bool     // ids of extension definitions that are registered
+	coarser               map[string]*coarser // what anonymous submissions generalize, by type:property
 	freeMail              map[string]bool
 	public, publicSources map[string]bool // creators and catalogs that are everybody's
 	detector              *detect.Detector
@@ -241,7 +256,10 @@ func (r *rules) fields(f *ruleFile, classes map[string]detect.Set) error {
 		if p.Why == "" {
 			return fmt.Errorf("rules: line %d: the properties have no reason", p.Class.line)
 		}
-		fd := &field{class: p.Class.text, rule: p.Rule, as: p.As, why: p.Why, kinds: kinds}
+		if coarse := p.Class.text == classCoarse; coarse != (p.Step > 0) {
+			return fmt.Errorf("rules: line %d: the class %s has a step above 0, and no other class has one", p.Class.line, classCoarse)
+		}
+		fd := &field{class: p.Class.text, rule: p.Rule, as: p.As, why: p.Why, kinds: kinds, step: p.Step}
 		for _, path := range p.On {
 			n, err := r.at(path)
 			if err != nil {
@@ -260,10 +278,13 @@ func (r *rules) fields(f *ruleFile, classes map[string]detect.Set) error {
 		}
 		n.fold = true
 	}
+	if err := r.register(f, classes); err != nil {
+		return err
+	}
 	for name, n := range r.types {
 		r.types[name] = merge(n, r.common)
 	}
-	return nil
+	return r.generalize(f)
 }
 
 // at returns the node of a path, which it makes.

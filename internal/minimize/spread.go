@@ -100,10 +100,33 @@ func (r *spreader) walk(i int, v stix.Value, n *node, f *field) {
 				}
 				continue
 			}
+			if child == nil && inherited.kinds != 0 && r.unname(i, name, m, inherited) {
+				continue
+			}
 			r.walk(i, m, child, inherited)
 		}
 	case stix.Absent, stix.Null, stix.Bool, stix.Number:
 	}
+}
+
+// unname removes an unknown property that is called by a victim's value, as
+// dictionaries by account are.
+func (r *spreader) unname(i int, name string, v stix.Value, f *field) bool {
+	at, done := r.edited[v]
+	if done && r.states[i].edits[at].remove {
+		return true
+	}
+	spans := r.occurrences(name, f)
+	if len(spans) == 0 {
+		return false
+	}
+	r.reportSpans(place{object: i, value: v, field: f, text: name, spans: spans, inKey: true}, actionDropped)
+	if done {
+		r.states[i].edits[at] = edit{value: v, remove: true}
+	} else {
+		r.states[i].edits = append(r.states[i].edits, edit{value: v, remove: true})
+	}
+	return true
 }
 
 // mend masks the victims' values in one text.
