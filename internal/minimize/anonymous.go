@@ -161,17 +161,10 @@ func (a *anonymizer) made(o Object, say bool) (Object, bool) {
 			}
 			known := a.gate.rules.of(o.Type()).child(name) != nil && !strings.HasPrefix(name, "x_")
 			switch {
-			case name == "external_references":
-				for _, e := range v.Elements() {
-					if !a.gate.rules.publicSources[strings.ToLower(e.Get("source_name").Text())] {
-						remove(e, "reference", ruleStyle, whyStyle)
-					}
-				}
-			case name == "extensions":
-				for id, e := range v.Members() {
-					if !a.gate.rules.extensions[id] && !predefined(id) {
-						remove(e, "custom-property", ruleStyle, whyStyle)
-					}
+			case name == "external_references", name == "extensions":
+				class, own := a.own(name, v)
+				for _, e := range own {
+					remove(e, class, ruleStyle, whyStyle)
 				}
 			case !known && !extended:
 				remove(v, "custom-property", ruleStyle, whyStyle)
@@ -219,6 +212,25 @@ func (a *anonymizer) made(o Object, say bool) (Object, bool) {
 		original = o.ID()
 	}
 	return Object{Object: made, original: original}, true
+}
+
+// own returns the references to, or the extensions of, systems of the submitter's
+// own, and what they are.
+func (a *anonymizer) own(name string, v stix.Value) (class string, own []stix.Value) {
+	if name == "external_references" {
+		for _, e := range v.Elements() {
+			if !a.gate.rules.publicSources[strings.ToLower(e.Get("source_name").Text())] {
+				own = append(own, e)
+			}
+		}
+		return "reference", own
+	}
+	for id, e := range v.Members() {
+		if !a.gate.rules.extensions[id] && !predefined(id) {
+			own = append(own, e)
+		}
+	}
+	return "custom-property", own
 }
 
 // predefined reports whether the key of an extension is one of the standard's

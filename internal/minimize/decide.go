@@ -162,7 +162,7 @@ func (r *run) decideCoarse(p place) {
 	if err != nil || r.sides.attackers[r.objects[p.object].ID()] {
 		return
 	}
-	const most = 6 // decimals, a tenth of a metre
+	const most = 6 // decimals, a tenth of a meter
 	cut := strconv.FormatFloat(math.Round(degrees/p.field.step)*p.field.step, 'f', most, 64)
 	cut = strings.TrimSuffix(strings.TrimRight(cut, "0"), ".")
 	if cut == "-0" {

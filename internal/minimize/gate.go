@@ -294,7 +294,11 @@ func (r *run) contained(i int, objects stix.Value) {
 
 // named looks for personal data in the name of an unknown property.
 func (r *run) named(i int, name string, v stix.Value, f *field) bool {
-	if len(name) < 6 || !strings.ContainsAny(name, "@0123456789 \\") && !(name[0] >= 'A' && name[0] <= 'Z' && strings.Contains(name, "-")) {
+	telling := "@0123456789 \\"
+	if len(name) > 0 && name[0] >= 'A' && name[0] <= 'Z' {
+		telling = "@0123456789 \\-" // HR-LAPTOP
+	}
+	if len(name) < 6 || !strings.ContainsAny(name, telling) {
 		return false
 	}
 	spans := r.gate.rules.detector.Find(nil, name, f.kinds)

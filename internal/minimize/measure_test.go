@@ -103,11 +103,11 @@ func (d *damage) measure(g *Gate, name string, in validate.Bundle) {
 			}
 			d.changed++
 			kind := o.Type() + ": removed " + c.At
-			if m := placed.FindStringSubmatch(string(c.After)); m != nil {
+			if m := placed.FindStringSubmatch(c.After); m != nil {
 				kind = m[1]
 				d.spoken++
 			}
-			d.sample(kind, name+" "+o.Type()+c.At+": "+shortly(string(c.Before))+" -> "+shortly(string(c.After)))
+			d.sample(kind, name+" "+o.Type()+c.At+": "+shortly(c.Before)+" -> "+shortly(c.After))
 		}
 	}
 	for _, v := range before { // what is left has gone

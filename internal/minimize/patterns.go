@@ -160,7 +160,7 @@ func (r *run) literalSide(literal string, sp detect.Span) int {
 	s := &r.sides
 	whole := strings.Trim(literal[:sp.Start]+literal[sp.End:], "%") == ""
 	switch {
-	case sp.Attacker, s.threat[sp.Value] && !(whole && s.victims[sp.Value]):
+	case sp.Attacker, s.threat[sp.Value] && (!whole || !s.victims[sp.Value]):
 		if whole && (sp.Kind == detect.Host || sp.Kind == detect.Email && s.ours(domainOf(sp.Value))) {
 			return sideUnclear // a machine of an internal network: an indicator without it is none
 		}
