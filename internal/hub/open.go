@@ -158,7 +158,7 @@ func (h *hub) wire(ctx context.Context) error {
 		return fmt.Errorf("operator token: %w", err)
 	}
 	h.feed = distribute.New(h.store, h.store, h.policy, h.directory)
-	h.submit = &submit.Service{Gate: gate, Strict: strict, Directory: h.directory, Policy: h.policy, Recorder: h.store}
+	h.submit = &submit.Service{Gate: gate, Strict: strict, Directory: h.directory, Policy: h.policy, Recorder: h.store, Finder: h.store}
 	h.quarantine = &quarantine.Service{Holds: h.store, Submitter: h.submit, Directory: h.directory}
 	h.restore = &restore.Service{Queue: h.store, Store: h.store, Directory: h.directory, Policy: h.policy, Gates: h.submit}
 	return nil

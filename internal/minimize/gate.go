@@ -94,6 +94,28 @@ func (g *Gate) rename(id string) string {
 // object.
 func (g *Gate) CopyOf(id string) string { return g.rename(id) }
 
+// Copies returns the ids that a submission has, of objects and in references, by
+// the ids of the copies that the gate would make of them. Who keeps what gates
+// made can tell from it what was changed before.
+func (g *Gate) Copies(b validate.Bundle) map[string]string {
+	ids := map[string]bool{}
+	for _, o := range b.Objects() {
+		if fixed(o.Type()) {
+			continue
+		}
+		references(o.Value(), func(id string, _ stix.Value) {
+			if kind, _, _ := strings.Cut(id, "--"); !fixed(kind) {
+				ids[id] = true
+			}
+		})
+	}
+	copies := make(map[string]string, len(ids))
+	for id := range ids {
+		copies[g.rename(id)] = id
+	}
+	return copies
+}
+
 // observable reports whether a type is one of the cyber-observable objects,
 // which have neither creators nor versions (STIX 2.1 §6).
 func observable(kind string) bool {
@@ -114,8 +136,12 @@ func fixed(kind string) bool { return kind == "marking-definition" || kind == "e
 // what is changed becomes a new object with its own id (STIX 2.1 §3.5), and the
 // references to it follow. A copy that would not be valid STIX any more is
 // left out. Every removal is a [Finding].
-func (g *Gate) Apply(b validate.Bundle) Bundle {
-	r := &run{gate: g, objects: b.Objects(), states: make([]state, len(b.Objects()))}
+func (g *Gate) Apply(b validate.Bundle) Bundle { return g.ApplyAfter(b, g.changed) }
+
+// ApplyAfter is [Gate.Apply] for a submitter of whom is known what was changed in
+// earlier submissions, as by [Options].
+func (g *Gate) ApplyAfter(b validate.Bundle, changed func(id string) bool) Bundle {
+	r := &run{gate: g, changed: changed, objects: b.Objects(), states: make([]state, len(b.Objects()))}
 	r.look()
 	if len(r.places) > 0 {
 		r.takeSides()
@@ -134,7 +160,7 @@ func (g *Gate) Apply(b validate.Bundle) Bundle {
 // changedBefore returns the ids in the submission, of objects and in
 // references, that stand for a copy since an earlier submission.
 func (r *run) changedBefore() []string {
-	if r.gate.changed == nil {
+	if r.changed == nil {
 		return nil
 	}
 	var ids []string
@@ -143,7 +169,7 @@ func (r *run) changedBefore() []string {
 			continue
 		}
 		references(r.objects[i].Value(), func(id string, _ stix.Value) {
-			if kind, _, _ := strings.Cut(id, "--"); !fixed(kind) && r.gate.changed(id) {
+			if kind, _, _ := strings.Cut(id, "--"); !fixed(kind) && r.changed(id) {
 				ids = append(ids, id)
 			}
 		})
@@ -163,6 +189,7 @@ const (
 // run is the work on one submission.
 type run struct {
 	gate    *Gate
+	changed func(id string) bool // nil: nothing was changed before
 	objects []validate.Object
 	places  []place // what may have to go, in the order of the objects
 	sides   sides

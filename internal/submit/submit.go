@@ -4,6 +4,8 @@ package submit
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"tocsin"
@@ -17,6 +19,11 @@ import (
 // A Recorder stores objects and logs that it did, in one transaction.
 type Recorder interface {
 	Record(ctx context.Context, a authorize.Admitted) (store.Recorded, error)
+}
+
+// A Finder finds what is stored.
+type Finder interface {
+	Scan(ctx context.Context, s store.Scan) (store.Scanned, error)
 }
 
 // A Directory knows how communities deal with what may be personal.
@@ -34,6 +41,7 @@ type Service struct {
 	Directory Directory
 	Policy    *authorize.Policy
 	Recorder  Recorder
+	Finder    Finder
 	Crew      *behind.Crew // does what computes; may be nil
 }
 
@@ -73,7 +81,14 @@ func (s *Service) admit(ctx context.Context, who tocsin.Member, to authorize.Tar
 			err = fmt.Errorf("validate: %w", err)
 			return
 		}
-		if admitted, err = s.Policy.Admit(who, to, s.GateOf(to.Community).Apply(valid), time.Now()); err != nil {
+		gate := s.GateOf(to.Community)
+		var changed map[string]bool
+		if changed, err = s.changedBefore(ctx, who, to, gate.Copies(valid)); err != nil {
+			err = fmt.Errorf("changed before: %w", err)
+			return
+		}
+		clean := gate.ApplyAfter(valid, func(id string) bool { return changed[id] })
+		if admitted, err = s.Policy.Admit(who, to, clean, time.Now()); err != nil {
 			err = fmt.Errorf("authorize: %w", err)
 		}
 	})
@@ -81,6 +96,31 @@ func (s *Service) admit(ctx context.Context, who tocsin.Member, to authorize.Tar
 		return admitted, waited
 	}
 	return admitted, err
+}
+
+// changedBefore returns which ids stand for a copy that the gate made in an earlier
+// submission of the same organization to the same collection. The id of a copy
+// follows from the original's and the hub's secret, so what is stored tells, and
+// no table has to. Copies of others' are nobody's business: a reference that
+// suddenly led to one would say that it exists.
+func (s *Service) changedBefore(ctx context.Context, who tocsin.Member, to authorize.Target, copies map[string]string) (map[string]bool, error) {
+	const most = 1000
+	changed := map[string]bool{}
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(copies)), most) {
+		for after, more := int64(0), true; more; {
+			found, err := s.Finder.Scan(ctx, store.Scan{Collection: to.Collection, IDs: ids, After: after, Most: most, Meta: true})
+			if err != nil {
+				return nil, err
+			}
+			for _, row := range found.Rows {
+				if row.Label.Owner == who.Organization.Name {
+					changed[copies[row.ID]] = true
+				}
+			}
+			after, more = found.Next, found.More
+		}
+	}
+	return changed, nil
 }
 
 // An Outcome is what became of a submission, and what the privacy gate did.
