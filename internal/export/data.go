@@ -87,7 +87,8 @@ func elastic(w *writer, s *Set) {
 			indicator["registry"] = map[string]any{"key": text}
 		case match.Network, match.Endpoint, match.JA3, match.JA4, match.ASN, match.FileName, match.Mutex, match.UserAgent:
 		}
-		w.json(map[string]any{"index": map[string]any{"_id": i.ID + "/" + text}})
+		// An _id is 512 bytes at most, and a URL may be longer.
+		w.json(map[string]any{"index": map[string]any{"_id": uuidOf(i.ID + " " + i.Value.Kind().String() + " " + text)}})
 		w.json(map[string]any{"@timestamp": s.Made.UTC().Format(time.RFC3339), "event": map[string]any{"kind": "enrichment", "category": "threat", "type": "indicator"}, "threat": map[string]any{"indicator": indicator}})
 	}
 }
@@ -112,16 +113,16 @@ func osquery(w *writer, s *Set) {
 	}
 	add("tocsin_addresses", "SELECT pid, remote_address, remote_port FROM process_open_sockets WHERE remote_address IN (?);", match.Address)
 	add("tocsin_domains", "SELECT hostnames, address FROM etc_hosts WHERE hostnames IN (?);", match.Domain)
-	var sums []string
+	sums := map[string][]string{}
 	for _, t := range s.of(match.Hash) {
-		if len(t) == 64 {
-			sums = append(sums, t)
-		}
+		sums[hashName(t)] = append(sums[hashName(t)], t)
 	}
-	for i, some := range slices.Collect(slices.Chunk(sums, 500)) {
-		queries["tocsin_files_"+strconv.Itoa(i+1)] = map[string]any{
-			"query":    "SELECT p.pid, p.path, h.sha256 FROM processes p JOIN hash h ON h.path = p.path WHERE h.sha256 IN ('" + strings.Join(some, "','") + "');",
-			"interval": 3600, "description": "values that Tocsin shares",
+	for _, name := range [...]string{"md5", "sha1", "sha256"} { // the table hash has no SHA-512
+		for i, some := range slices.Collect(slices.Chunk(sums[name], 500)) {
+			queries["tocsin_"+name+"_"+strconv.Itoa(i+1)] = map[string]any{
+				"query":    "SELECT p.pid, p.path, h." + name + " FROM processes p JOIN hash h ON h.path = p.path WHERE h." + name + " IN ('" + strings.Join(some, "','") + "');",
+				"interval": 3600, "description": "values that Tocsin shares",
+			}
 		}
 	}
 	w.json(map[string]any{"queries": queries})

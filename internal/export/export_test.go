@@ -227,7 +227,7 @@ func TestEveryExportReadsBackAsTheSetAllowed(t *testing.T) {
 
 var (
 	suricataRule = regexp.MustCompile(`^alert (ip|dns|http|tls) \$HOME_NET any -> (any|\[[0-9a-f.:/]+\]) (any|\d+) \(msg:"Tocsin: [A-Za-z0-9 ]+"; ((dns\.query|dotprefix|nocase|endswith|http\.host|http\.uri\.raw|startswith|ja[34]\.hash|bsize:\d+|content:"([A-Za-z0-9./_-]|\|[0-9A-F]{2}( [0-9A-F]{2})*\|)+"); )*classtype:trojan-activity; sid:(\d+); rev:1;\)$`)
-	snortRule    = regexp.MustCompile(`^alert (ip|udp|http) (\$HOME_NET any -> (any|\[[0-9a-f.:/]+\]) (any|\d+) )?\(msg:"Tocsin: [A-Za-z0-9 ]+"; ((http_header:field host|http_raw_uri|content:"([A-Za-z0-9./_-]|\|[0-9A-F]{2}( [0-9A-F]{2})*\|)+"(,nocase)?); )*classtype:trojan-activity; sid:(\d+); rev:1;\)$`)
+	snortRule    = regexp.MustCompile(`^alert (ip|udp|http) (\$HOME_NET any -> (any|\[[0-9a-f.:/]+\]) (any|\d+) )?\(msg:"Tocsin: [A-Za-z0-9 ]+"; ((http_header:field host|bufferlen:\d+|http_raw_uri|content:"([A-Za-z0-9./_-]|\|[0-9A-F]{2}( [0-9A-F]{2})*\|)+"(,nocase|,depth \d+)?); )*classtype:trojan-activity; sid:(\d+); rev:1;\)$`)
 )
 
 // rules counts rules by a strict grammar, and sees that no number is there

@@ -123,6 +123,15 @@ func urlParts(url string) (host, path string) {
 	return host, "/" + path
 }
 
+// withoutPort is a host as Suricata's http.host has it: without its port, an IPv6
+// address in its brackets.
+func withoutPort(host string) string {
+	if at := strings.LastIndexByte(host, ':'); at > strings.LastIndexByte(host, ']') {
+		return host[:at]
+	}
+	return host
+}
+
 // suricata writes rules for Suricata 6 and later. Names are anchored: dotprefix
 // and endswith match a name and what is below it, and no other that ends alike.
 func suricata(w *writer, s *Set) {
@@ -141,7 +150,7 @@ func suricata(w *writer, s *Set) {
 			w.printf(`%sdns $HOME_NET any -> any any (msg:"Tocsin: domain"; dns.query; dotprefix; content:".%s"; nocase; endswith; %s`, begin, content(text), end)
 		case match.URL:
 			host, path := urlParts(text)
-			host, _, _ = strings.Cut(strings.Trim(host, "[]"), ":")
+			host = withoutPort(host)
 			w.printf(`%shttp $HOME_NET any -> any any (msg:"Tocsin: URL"; http.host; content:"%s"; bsize:%d; http.uri.raw; content:"%s"; startswith; %s`, begin, content(host), len(host), content(path), end)
 		case match.JA3:
 			w.printf(`%stls $HOME_NET any -> any any (msg:"Tocsin: JA3"; ja3.hash; content:"%s"; %s`, begin, text, end)
@@ -168,7 +177,9 @@ func snort(w *writer, s *Set) {
 			w.printf(`%s udp $HOME_NET any -> any 53 (msg:"Tocsin: domain"; content:"%s",nocase; %s`, w.verb(), wire(text), end)
 		case match.URL:
 			host, path := urlParts(text)
-			w.printf(`%s http (msg:"Tocsin: URL"; http_header:field host; content:"%s",nocase; http_raw_uri; content:"%s"; %s`, w.verb(), content(host), content(path), end)
+			// bufferlen counts from where the last content ended, so it comes first.
+			w.printf(`%s http (msg:"Tocsin: URL"; http_header:field host; bufferlen:%d; content:"%s",nocase; http_raw_uri; content:"%s",depth %d; %s`,
+				w.verb(), len(host), content(host), content(path), len(path), end)
 		case match.Hash, match.Email, match.JA3, match.JA4, match.ASN, match.FileName, match.RegistryKey, match.Mutex, match.UserAgent:
 		}
 	}

@@ -316,6 +316,10 @@ func kindsOf(a pattern.Atom) []match.Kind {
 		return []match.Kind{match.Email}
 	case "network-traffic:dst_ref.value", "network-traffic:src_ref.value":
 		return []match.Kind{match.Address, match.Domain}
+	case "network-traffic:x_ja3": // STIX has no property for these two; our own exports say them so
+		return []match.Kind{match.JA3}
+	case "network-traffic:x_ja4":
+		return []match.Kind{match.JA4}
 	case "autonomous-system:number":
 		return []match.Kind{match.ASN}
 	case "file:name":
