@@ -82,14 +82,14 @@ func verifierKey(skey string) (string, error) {
 // is durable when LoadOrCreate returns. A key for another origin is an error:
 // with it the hub would sign as somebody else.
 func LoadOrCreate(data *os.Root, origin string) (*Signer, error) {
-	b, err := readKey(data)
+	skey, err := ReadKey(data)
 	if errors.Is(err, fs.ErrNotExist) {
-		b, err = createKey(data, origin)
+		skey, err = createKey(data, origin)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
+		return nil, err
 	}
-	s, err := NewSigner(strings.TrimSuffix(string(b), "\n"))
+	s, err := NewSigner(skey)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +97,41 @@ func LoadOrCreate(data *os.Root, origin string) (*Signer, error) {
 		return nil, fmt.Errorf("the signing key in %s is for the ledger %q, and this hub's is %q", keyFile, s.Origin(), origin)
 	}
 	return s, nil
+}
+
+// ReadKey returns the key that lies in the hub's data folder, as [NewKey] made
+// it. The error is [fs.ErrNotExist] when there is none.
+func ReadKey(data *os.Root) (skey string, err error) {
+	b, err := readKey(data)
+	if err != nil {
+		return "", fmt.Errorf("signing key: %w", err)
+	}
+	return strings.TrimSuffix(string(b), "\n"), nil
+}
+
+// KeepKey puts a key into a hub's data folder, where it is durable when KeepKey
+// returns. A folder that has another one is an error.
+func KeepKey(data *os.Root, skey string) error {
+	kept, err := keepKey(data, skey)
+	if err == nil && kept != skey {
+		err = fmt.Errorf("signing key: %s holds another one", keyFile)
+	}
+	return err
+}
+
+// ForgetKey removes the key from a data folder, if there is one.
+func ForgetKey(data *os.Root) error {
+	err := data.Remove(keyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = syncDir(data)
+	}
+	if err != nil {
+		return fmt.Errorf("signing key: %w", err)
+	}
+	return nil
 }
 
 func readKey(data *os.Root) ([]byte, error) {
@@ -117,32 +152,36 @@ func readKey(data *os.Root) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, most))
 }
 
-// createKey makes a key file that is either not there or whole, even when the
-// power goes: the content is on disk before the name is, and the name is on disk
-// before createKey returns. When two processes start at once, one key wins.
-func createKey(data *os.Root, origin string) ([]byte, error) {
-	skey, err := NewKey(origin)
-	if err != nil {
-		return nil, err
+// createKey makes a key, and returns the one that is kept.
+func createKey(data *os.Root, origin string) (skey string, err error) {
+	if skey, err = NewKey(origin); err != nil {
+		return "", err
 	}
+	return keepKey(data, skey)
+}
+
+// keepKey makes a key file that is either not there or whole, even when the
+// power goes: the content is on disk before the name is, and the name is on disk
+// before keepKey returns. When two processes start at once, one key wins.
+func keepKey(data *os.Root, skey string) (kept string, err error) {
 	tmp := keyFile + "." + rand.Text()
 	f, err := data.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, err
+		return "", fmt.Errorf("signing key: %w", err)
 	}
 	defer func() { _ = data.Remove(tmp) }()
 	_, err = f.WriteString(skey + "\n")
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, err
+		return "", fmt.Errorf("signing key: %w", err)
 	}
 	// A link, unlike a rename, does not replace what is there.
 	if err := data.Link(tmp, keyFile); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
+		return "", fmt.Errorf("signing key: %w", err)
 	}
 	if err := syncDir(data); err != nil {
-		return nil, err
+		return "", fmt.Errorf("signing key: %w", err)
 	}
-	return readKey(data)
+	return ReadKey(data)
 }
 
 func syncDir(data *os.Root) error {

@@ -126,7 +126,9 @@ func (s *Store) sync(ctx context.Context, q querier) error {
 		return fmt.Errorf("look: %w", err)
 	}
 	if at.moved != 0 {
-		s.fail(errMoved())
+		if err := refusal(ctx, q); err != nil {
+			s.fail(err)
+		}
 	}
 	s.mu.RLock()
 	commits, head, directory, defined := s.commits, s.head, s.directory, s.defined

@@ -107,7 +107,6 @@ var (
 //
 //nolint:gochecknoglobals // immutable
 var settings = map[string]string{
-	"application_name":                    "tocsin",
 	"client_encoding":                     "UTF8",
 	"synchronous_commit":                  "on",
 	"idle_in_transaction_session_timeout": "4s",
@@ -124,7 +123,12 @@ type DB struct{ pool *pgxpool.Pool }
 // Connect connects to a database and brings its schema up to date. The URL is
 // one of PostgreSQL's (postgres://user:password@host/database?sslmode=verify-full);
 // what it does not say comes from nowhere else. Errors never quote it.
-func Connect(ctx context.Context, url string, connections int) (_ *DB, err error) {
+func Connect(ctx context.Context, url string, connections int) (*DB, error) {
+	return connect(ctx, url, connections, "")
+}
+
+// connect connects under a name, that of replicas when it is "".
+func connect(ctx context.Context, url string, connections int, name string) (_ *DB, err error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, &tocsin.Error{
@@ -135,6 +139,11 @@ func Connect(ctx context.Context, url string, connections int) (_ *DB, err error
 		if _, ok := config.ConnConfig.RuntimeParams[name]; !ok || name == "synchronous_commit" || name == "client_encoding" {
 			config.ConnConfig.RuntimeParams[name] = value
 		}
+	}
+	if params := config.ConnConfig.RuntimeParams; name != "" {
+		params["application_name"] = name
+	} else if _, ok := params["application_name"]; !ok {
+		params["application_name"] = replicaName(params)
 	}
 	// A standby may be behind: rights that were taken away would still be there.
 	config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
@@ -160,6 +169,15 @@ func Connect(ctx context.Context, url string, connections int) (_ *DB, err error
 		return nil, err
 	}
 	return db, nil
+}
+
+// replicaName is what connections of replicas are called in pg_stat_activity:
+// those of hubs in other schemas of the database by another name.
+func replicaName(params map[string]string) string {
+	if path := params["search_path"]; path != "" {
+		return "tocsin " + path
+	}
+	return "tocsin"
 }
 
 // unreachable says that the database does not answer, without its address.
@@ -321,17 +339,13 @@ func (s *Store) load(ctx context.Context) error {
 		return unreachable(err)
 	}
 	if at.moved != 0 {
-		return errMoved()
+		return refusal(ctx, s.pool)
 	}
 	if err := s.checkLedger(&at, hashReader(ctx, s.pool)); err != nil {
 		return err
 	}
 	s.defined = at.seq // the hub reads those itself when it starts
 	return s.sync(ctx, s.pool)
-}
-
-func errMoved() error {
-	return &tocsin.Error{Kind: tocsin.Conflict, Message: "this hub was moved to another store, and its ledger goes on there", Hint: "run it on the store that it was moved to"}
 }
 
 // checkLedger checks that the tree is what the checkpoint signs for.

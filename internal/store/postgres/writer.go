@@ -331,7 +331,9 @@ func (w *writer) begin(ctx context.Context, tx pgx.Tx) (*batch, error) {
 	w.s.mu.RUnlock()
 	switch {
 	case b.at.moved != 0:
-		w.s.fail(errMoved())
+		if err := refusal(ctx, tx); err != nil {
+			w.s.fail(err)
+		}
 		return nil, w.s.Err()
 	case b.at.size < size || b.at.commits < commits:
 		// A standby that had not got everything became the primary, or an old

@@ -27,9 +27,12 @@ import (
 	"tocsin/receipt"
 )
 
+// File is the database in the data folder.
+const File = "hub.db"
+
 // Files in the data folder.
 const (
-	dbFile   = "hub.db"
+	dbFile   = File
 	lockFile = "hub.lock"
 )
 
@@ -235,6 +238,13 @@ func lockFolder(dir string) (*conn, error) {
 // its checkpoint says and that the checkpoint is the signer's.
 func (s *Store) load() (err error) {
 	c := s.writer.c
+	m, err := c.mark()
+	if err == nil {
+		err = m.Refusal()
+	}
+	if err != nil {
+		return err
+	}
 	for r := range c.rows(&err, "SELECT seq, added FROM objects ORDER BY seq DESC LIMIT 1") {
 		s.head, s.added = r.ColumnInt64(0), r.ColumnInt64(1)
 	}
@@ -257,7 +267,7 @@ func (s *Store) load() (err error) {
 	if err := s.writer.ids.load(); err != nil {
 		return fmt.Errorf("index of ids: %w", err)
 	}
-	if err := s.writer.ids.fill(s.writer.checkpoint); err != nil {
+	if err := s.writer.ids.fill(c.copyLog); err != nil {
 		return fmt.Errorf("index of ids: %w", err)
 	}
 	return s.loadLedger()

@@ -257,18 +257,19 @@ func (w *writer) sign(b *batch) error {
 // waits for it: it is after the answers. When readers never leave the log alone
 // long enough for it to begin anew, they have to wait for once.
 func (w *writer) copyLog() {
-	if err := w.checkpoint(); failed(err) {
+	if err := w.c.copyLog(); failed(err) {
 		w.s.fail(fmt.Errorf("write-ahead log: %w", err))
 	}
 }
 
-func (w *writer) checkpoint() error {
-	pages, _, err := w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_NOOP)
+// copyLog copies the write-ahead log into the file when it has grown.
+func (c *conn) copyLog() error {
+	pages, _, err := c.WALCheckpoint("main", sqlite3.CHECKPOINT_NOOP)
 	switch {
 	case err == nil && pages >= 8*checkpointPages:
-		_, _, err = w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
+		_, _, err = c.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
 	case err == nil && pages >= checkpointPages:
-		_, _, err = w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
+		_, _, err = c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
 	}
 	return err
 }

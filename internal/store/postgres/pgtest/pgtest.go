@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -27,6 +28,7 @@ type Server struct {
 	port      int
 	as        *syscall.SysProcAttr
 	process   *exec.Cmd
+	release   func() // the thread that has started it
 	schemas   atomic.Int64
 }
 
@@ -118,7 +120,17 @@ func (s *Server) Run() error {
 	}
 	defer log.Close()
 	s.process.Stdout, s.process.Stderr = log, log
-	if err := s.process.Start(); err != nil {
+	// Linux sends that signal when the thread ends that has started the server,
+	// so that one stays (go.dev/issue/27505).
+	started, ended := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		started <- s.process.Start()
+		<-ended
+	}()
+	s.release = func() { close(ended) }
+	if err := <-started; err != nil {
+		s.release()
 		return err
 	}
 	const patience = 30 * time.Second
@@ -150,6 +162,7 @@ func (s *Server) end(signal syscall.Signal) {
 	_ = s.process.Process.Signal(signal)
 	_ = s.process.Wait()
 	s.process = nil
+	s.release()
 }
 
 func (s *Server) url() string {
