@@ -27,6 +27,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"tocsin/internal/store/postgres/pgtest"
 )
 
 var update = flag.Bool("update", false, "rewrite what scripts and docs expect")
@@ -68,8 +70,23 @@ func run(m *testing.M) int {
 }
 
 func TestJourneys(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                "testdata",
+	testscript.Run(t, params("testdata", setup))
+}
+
+// TestJourneysOnPostgreSQL runs the scripts that need a database, whose address
+// is in FIRST_DB and, of another one, OTHER_DB.
+func TestJourneysOnPostgreSQL(t *testing.T) {
+	server := pgtest.Start(t)
+	testscript.Run(t, params("testdata/postgres", func(env *testscript.Env) error {
+		env.Setenv("FIRST_DB", server.Database(t))
+		env.Setenv("OTHER_DB", server.Database(t))
+		return setup(env)
+	}))
+}
+
+func params(dir string, setup func(env *testscript.Env) error) testscript.Params {
+	return testscript.Params{
+		Dir:                dir,
 		UpdateScripts:      *update,
 		RequireUniqueNames: true,
 		Setup:              setup,
@@ -77,12 +94,14 @@ func TestJourneys(t *testing.T) {
 			"tocsin":      tocsin,
 			"hub":         hub,
 			"jq":          jq,
+			"remember":    remember,
 			"await":       await,
 			"flip":        flip,
 			"certificate": certificate,
 			"post":        post,
+			"get":         get,
 		},
-	})
+	}
 }
 
 // setup puts everything that a user has into the script's own folder.
@@ -291,6 +310,38 @@ func post(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("post %s: status %d, want %s\n%s", args[1], answer.StatusCode, args[0], text)
 	}
 	_, _ = fmt.Fprintln(ts.Stdout(), string(text))
+}
+
+// get asks the hub as any TAXII client would: "get STATUS PATH TOKENFILE". The
+// answer is its standard output, and what its X-TAXII headers say its standard
+// error.
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: get STATUS PATH TOKENFILE")
+	}
+	r, err := http.NewRequest(http.MethodGet, ts.Getenv("TOCSIN_HUB")+args[1], http.NoBody)
+	ts.Check(err)
+	r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile(args[2])))
+	r.Header.Set("Accept", "application/taxii+json;version=2.1")
+	answer, err := http.DefaultTransport.RoundTrip(r) //nolint:forbidigo // a test that talks to its own hub
+	ts.Check(err)
+	text, err := io.ReadAll(answer.Body)
+	ts.Check(errors.Join(err, answer.Body.Close()))
+	if strconv.Itoa(answer.StatusCode) != args[0] {
+		ts.Fatalf("get %s: status %d, want %s\n%s", args[1], answer.StatusCode, args[0], text)
+	}
+	_, _ = fmt.Fprintln(ts.Stdout(), string(text))
+	_, _ = fmt.Fprintln(ts.Stderr(), answer.Header.Get("X-Taxii-Date-Added-First"), answer.Header.Get("X-Taxii-Date-Added-Last"))
+}
+
+// remember puts the first line of standard output into a variable: "remember
+// NAME".
+func remember(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: remember NAME")
+	}
+	line, _, _ := strings.Cut(ts.ReadFile("stdout"), "\n")
+	ts.Setenv(args[0], line)
 }
 
 // await waits until a file has a line that a regular expression matches:

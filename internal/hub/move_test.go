@@ -33,12 +33,12 @@ func TestMoveUntilKilled(t *testing.T) {
 	if *moveFrom == "" {
 		t.Skip("only of use to TestMoveKilled")
 	}
-	fmt.Println("begun")
+	fmt.Fprintln(os.Stdout, "begun")
 	if _, err := MoveHub(t.Context(), MoveOptions{From: *moveFrom, To: *moveTo, Keys: *moveKeys, Again: true}); err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 		t.Fatal(err)
 	}
-	fmt.Println("moved")
+	fmt.Fprintln(os.Stdout, "moved")
 }
 
 // A home is where a hub may live.

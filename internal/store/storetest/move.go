@@ -106,7 +106,7 @@ func furnish(t *testing.T, s store.Store) {
 	}
 	to = Target()
 	to.ReviewTime = time.Hour
-	record(t, s, Admit(t, Member("bank"), to, unsure(3, 0), unsure(4, 0)))
+	record(t, s, Admit(t, Member("bank"), to, unsure(3, 0), unsure(4, 1)))
 	items := queued(t, s, false)
 	next, _ := decided(t, items[0], review.Reject, "")
 	if err := s.SaveReview(ctx, items[0].Item, next, receipt.Review{Action: "reject"}); err != nil {
@@ -133,7 +133,7 @@ func inventory(t *testing.T, s store.Store, vkey string) (out []string) {
 			if !r.Withdrawn {
 				content = raw(t, r)
 			}
-			say(what, r.Meta.Seq, r.ID, r.Type, r.Version, r.Modified, r.Added.UnixMicro(), r.Collection, r.Withdrawn, r.Siblings, *r.Label, content)
+			say(what, r.Seq, r.ID, r.Type, r.Version, r.Modified, r.Added.UnixMicro(), r.Collection, r.Withdrawn, r.Siblings, *r.Label, content)
 		}
 		say(what+" end", err)
 	}
