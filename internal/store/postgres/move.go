@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,7 +30,11 @@ func ConnectToMove(ctx context.Context, url string) (*DB, error) {
 // Place says where a database is, for people: without user, password and options.
 func (db *DB) Place() string {
 	c := db.pool.Config().ConnConfig
-	place := "postgres://" + net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))) + "/" + c.Database
+	host := c.Host
+	if strings.Contains(host, ":") { // IPv6
+		host = "[" + host + "]"
+	}
+	place := "postgres://" + host + ":" + strconv.Itoa(int(c.Port)) + "/" + c.Database
 	if path := c.RuntimeParams["search_path"]; path != "" {
 		place += " (schema " + path + ")"
 	}

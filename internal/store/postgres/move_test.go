@@ -78,8 +78,14 @@ func TestMoves(t *testing.T) {
 	database := func(t *testing.T) storetest.Movable { return movable(t, server, signer) }
 	file := func(t *testing.T) storetest.Movable { return folder(t, signer) }
 	t.Run("FromPostgreSQL", func(t *testing.T) { storetest.Moves(t, database, database) })
-	t.Run("FromPostgreSQLToSQLite", func(t *testing.T) { storetest.Moves(t, database, file) })
-	t.Run("FromSQLite", func(t *testing.T) { storetest.Moves(t, file, database) })
+	t.Run("FromPostgreSQLToSQLite", func(t *testing.T) {
+		storetest.Moves(t, database, file)
+		storetest.MovesAfterCuts(t, database, file)
+	})
+	t.Run("FromSQLite", func(t *testing.T) {
+		storetest.Moves(t, file, database)
+		storetest.MovesAfterCuts(t, file, database)
+	})
 }
 
 // TestMoveCarriesEveryColumn fails when the schema has a table or a column that

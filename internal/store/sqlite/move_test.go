@@ -29,6 +29,7 @@ func TestMoves(t *testing.T) {
 	signer := newSigner(t)
 	place := func(t *testing.T) storetest.Movable { return movable(t, signer) }
 	storetest.Moves(t, place, place)
+	storetest.MovesAfterCuts(t, place, place)
 }
 
 // TestMoveCarriesEveryColumn fails when the schema has a table or a column that
