@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -28,7 +30,7 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total int64)) er
 		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0"); err != nil {
 			return err
 		}
-		v := &verification{s: s, tx: tx, progress: progress, sums: map[int64][]byte{}}
+		v := &verification{s: s, tx: tx, progress: progress}
 		for _, step := range []func(context.Context) error{v.checkpoint, v.objects, v.records} {
 			if err := step(ctx); err != nil {
 				return err
@@ -44,7 +46,6 @@ type verification struct {
 	progress    func(done, total int64)
 	done, total int64
 	at          standing
-	sums        map[int64][]byte // of objects; 50 bytes of memory each
 }
 
 func (v *verification) tick() {
@@ -94,7 +95,6 @@ func (v *verification) objects(ctx context.Context) error {
 		case seq > v.at.seq:
 			return fmt.Errorf("object %d: the order ends at %d", seq, v.at.seq)
 		}
-		v.sums[seq] = bytes.Clone(sum)
 		last = added
 		v.tick()
 		return nil
@@ -105,69 +105,157 @@ func (v *verification) objects(ctx context.Context) error {
 	return nil
 }
 
+// pageRecords is how many records are checked at a time, and about how many
+// objects of submissions are looked up at a time.
+const pageRecords = 1000
+
+// A leafRow is a record of the ledger with its number and entry.
+type leafRow struct {
+	receipt.Record
+
+	leaf  int64
+	entry []byte
+}
+
 // records checks every record against its entry, and the whole tree against the
 // entries, by building it anew.
 func (v *verification) records(ctx context.Context) error {
-	stored := map[int64]tlog.Hash{}
-	rows, err := v.tx.Query(ctx, "SELECT position, hash FROM hashes ORDER BY position")
-	if err != nil {
-		return fmt.Errorf("tree: %w", err)
-	}
-	var position int64
-	var hash []byte
-	if _, err := pgx.ForEachRow(rows, []any{&position, &hash}, func() error {
-		if len(hash) == tlog.HashSize {
-			stored[position] = tlog.Hash(hash)
-		}
-		return nil
-	}); err != nil {
-		return fmt.Errorf("tree: %w", err)
-	}
-	if rows, err = v.tx.Query(ctx, "SELECT leaf, kind, time, entry, salt, statement FROM records ORDER BY leaf"); err != nil {
-		return fmt.Errorf("records: %w", err)
-	}
-	next := int64(0)
-	var leaf, us int64
-	var kind string
-	var entry, salt, statement []byte
-	_, err = pgx.ForEachRow(rows, []any{&leaf, &kind, &us, &entry, &salt, &statement}, func() error {
-		r := receipt.Record{Kind: receipt.Kind(kind), Time: time.UnixMicro(us).UTC(), Salt: salt, Statement: statement}
-		if leaf != next || !bytes.Equal(r.Entry(), entry) {
-			return fmt.Errorf("record %d: its entry does not commit to it", leaf)
-		}
-		next++
-		hashes, err := tlog.StoredHashes(leaf, entry, &grownReader{old: stored, first: 1 << 62})
+	for next := int64(0); next < v.at.size; {
+		page, err := v.page(ctx, next)
 		if err != nil {
-			return fmt.Errorf("record %d: %w", leaf, err)
+			return fmt.Errorf("records: %w", err)
 		}
-		for i, h := range hashes {
-			if stored[tlog.StoredHashIndex(0, leaf)+int64(i)] != h {
-				return fmt.Errorf("record %d: the ledger's tree does not hold it", leaf)
-			}
+		if len(page) == 0 {
+			return fmt.Errorf("record %d: it is not there", next)
 		}
-		v.tick()
-		if r.Kind == receipt.KindSubmission {
-			return v.submission(statement)
+		if err := v.leaves(ctx, next, page); err != nil {
+			return err
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("records: %w", err)
+		if err := v.submissions(ctx, page); err != nil {
+			return err
+		}
+		next += int64(len(page))
 	}
 	return nil
 }
 
-// submission checks that the objects of a statement are stored, unless they were
-// withdrawn.
-func (v *verification) submission(statement []byte) error {
-	var st receipt.Submission
-	if err := json.Unmarshal(statement, &st); err != nil {
-		return err
+// page reads records from a leaf on. Their statements have a size, so there may
+// be few.
+func (v *verification) page(ctx context.Context, from int64) (out []leafRow, err error) {
+	const mostBytes = store.MaxContent
+	rows, err := v.tx.Query(ctx, "SELECT leaf, kind, time, entry, salt, statement FROM records WHERE leaf >= $1 ORDER BY leaf LIMIT $2", from, pageRecords)
+	if err != nil {
+		return nil, err
 	}
-	for _, ref := range st.Objects {
-		if sum, ok := v.sums[ref.Seq]; ok && hex.EncodeToString(sum) != ref.SHA256 {
-			return fmt.Errorf("object %d is not the one that was shared", ref.Seq)
+	defer rows.Close()
+	for size := 0; size < mostBytes && rows.Next(); {
+		var r leafRow
+		var us int64
+		if err := rows.Scan(&r.leaf, &r.Kind, &us, &r.entry, &r.Salt, &r.Statement); err != nil {
+			return nil, err
 		}
+		r.Time = time.UnixMicro(us).UTC()
+		size += len(r.Statement)
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
+
+// leaves checks a page of records: that they follow each other, that their
+// entries commit to them, and every hash of the tree that came with one.
+func (v *verification) leaves(ctx context.Context, next int64, page []leafRow) error {
+	first := tlog.StoredHashCount(next)
+	positions := make([]int64, tlog.StoredHashCount(next+int64(len(page)))-first)
+	for i := range positions {
+		positions[i] = first + int64(i)
+	}
+	read := hashReader(ctx, v.tx)
+	stored, err := read(positions)
+	if err != nil {
+		return fmt.Errorf("tree: %w", err)
+	}
+	older := map[int64]tlog.Hash{} // few: the edge that the tree grows from
+	tree := tlog.HashReaderFunc(func(positions []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(positions))
+		for i, p := range positions {
+			if p >= first {
+				out[i] = stored[p-first]
+				continue
+			}
+			if _, ok := older[p]; !ok {
+				h, err := read([]int64{p})
+				if err != nil {
+					return nil, err
+				}
+				older[p] = h[0]
+			}
+			out[i] = older[p]
+		}
+		return out, nil
+	})
+	for i, r := range page {
+		if r.leaf != next+int64(i) || !bytes.Equal(r.Entry(), r.entry) {
+			return fmt.Errorf("record %d: its entry does not commit to it", r.leaf)
+		}
+		hashes, err := tlog.StoredHashes(r.leaf, r.entry, tree)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", r.leaf, err)
+		}
+		at := tlog.StoredHashIndex(0, r.leaf) - first
+		for j, h := range hashes {
+			if stored[at+int64(j)] != h {
+				return fmt.Errorf("record %d: the ledger's tree does not hold it", r.leaf)
+			}
+		}
+		v.tick()
 	}
 	return nil
+}
+
+// submissions checks that the objects of a page's statements are stored, unless
+// they were withdrawn.
+func (v *verification) submissions(ctx context.Context, page []leafRow) error {
+	wanted := map[int64]string{} // SHA-256, by position
+	for _, r := range page {
+		if r.Kind != receipt.KindSubmission {
+			continue
+		}
+		var st receipt.Submission
+		if err := json.Unmarshal(r.Statement, &st); err != nil {
+			return fmt.Errorf("record %d: %w", r.leaf, err)
+		}
+		for _, ref := range st.Objects {
+			if sum, ok := wanted[ref.Seq]; ok && sum != ref.SHA256 {
+				return fmt.Errorf("record %d: object %d is not the one that was shared", r.leaf, ref.Seq)
+			}
+			wanted[ref.Seq] = ref.SHA256
+		}
+		if len(wanted) >= pageRecords {
+			if err := v.shared(ctx, wanted); err != nil {
+				return fmt.Errorf("record %d: %w", r.leaf, err)
+			}
+			clear(wanted)
+		}
+	}
+	if err := v.shared(ctx, wanted); err != nil {
+		return fmt.Errorf("record %d or before: %w", page[len(page)-1].leaf, err)
+	}
+	return nil
+}
+
+// shared checks that objects are those that were shared.
+func (v *verification) shared(ctx context.Context, wanted map[int64]string) error {
+	rows, err := v.tx.Query(ctx, "SELECT seq, sha256 FROM objects WHERE seq = ANY($1) AND (flags & $2) = 0", slices.Collect(maps.Keys(wanted)), store.FlagTombstone)
+	if err != nil {
+		return err
+	}
+	var seq int64
+	var sum []byte
+	_, err = pgx.ForEachRow(rows, []any{&seq, &sum}, func() error {
+		if hex.EncodeToString(sum) != wanted[seq] {
+			return fmt.Errorf("object %d is not the one that was shared", seq)
+		}
+		return nil
+	})
+	return err
 }
