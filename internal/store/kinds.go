@@ -57,6 +57,9 @@ func Kinds() []Kind {
 		kind("held", 1, number("hold"), number("submission"), text("organization"), number("wake"), blob("doc"), blob("raw")),
 		kind("reviews", 1, number("number"), number("idhash"), text("community"), text("owner"), number("object"), number("submission"), number("expires"),
 			blob("doc"), blob("original")),
+		kind("followers", 1, number("number"), text("collection"), text("organization"), text("token"), text("instance"), number("position"), number("seen")),
+		kind("confirmations", 2, number("follower"), number("position"), number("fetched"), number("deployed")),
+		kind("idle", 3, number("object"), number("follower"), text("id")),
 		kind("directory", 2, text("kind"), text("key"), blob("doc")),
 		kind(Standing, 1, number("size"), blob("signed"), number("seq"), number("added")),
 	}

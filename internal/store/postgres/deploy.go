@@ -23,6 +23,11 @@ func (s *Store) Confirm(ctx context.Context, c store.Confirmation) error {
 		if err != nil {
 			return err
 		}
+		// With what that has locked, a move of the hub waits for this transaction, or
+		// has ended by now.
+		if err := refusal(ctx, tx); err != nil {
+			return err
+		}
 		var q pgx.Batch
 		if c.Anew {
 			q.Queue("DELETE FROM idle WHERE follower = $1", number)

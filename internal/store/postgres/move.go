@@ -61,8 +61,9 @@ func (db *DB) Source(ctx context.Context, signer *ledger.Signer) (_ *End, err er
 	for attempt := 0; ; attempt++ {
 		err = e.take(ctx)
 		const most = 5
-		// Somebody wrote between the snapshot and the lock: take both anew.
-		if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "40001" || attempt == most {
+		// Somebody wrote between the snapshot and the lock, or has one of the locks
+		// and waits for the other: take both anew.
+		if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "40001" && pg.Code != "40P01" || attempt == most {
 			break
 		}
 	}
@@ -73,12 +74,16 @@ func (db *DB) Source(ctx context.Context, signer *ledger.Signer) (_ *End, err er
 }
 
 // take begins the transaction in which everything is read and the mark is set:
-// one state, and one fence around it.
+// one state, and one fence around it. The sequencer's row keeps out who writes
+// to the one order, and the tables' locks who writes beside it.
 func (e *End) take(ctx context.Context) (err error) {
 	if e.tx, err = e.db.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}); err != nil {
 		return err
 	}
 	_, err = e.tx.Exec(ctx, patience)
+	if err == nil {
+		_, err = e.tx.Exec(ctx, "LOCK TABLE "+strings.Join(tables(), ", ")+" IN SHARE MODE") // before there is a snapshot
+	}
 	if err == nil {
 		_, err = e.tx.Exec(ctx, "SELECT one FROM sequencer WHERE one = 1 FOR UPDATE")
 	}
@@ -86,6 +91,16 @@ func (e *End) take(ctx context.Context) (err error) {
 		return errors.Join(err, e.tx.Rollback(ctx))
 	}
 	return nil
+}
+
+// tables are those of all kinds of rows but [store.Standing].
+func tables() (names []string) {
+	for _, k := range store.Kinds() {
+		if k.Name != store.Standing {
+			names = append(names, k.Name)
+		}
+	}
+	return names
 }
 
 // patience lets a transaction take as long as it takes.
@@ -369,8 +384,35 @@ func (e *End) stand(ctx context.Context, row store.Values) error {
 		_, err = tx.Exec(ctx, "UPDATE sequencer SET commits = 1, directory = 1, size = $1, signed = $2, seq = $3, added = $4,"+
 			" collections = coalesce((SELECT max(collection) FROM collections), 0), labels = coalesce((SELECT max(label) FROM labels), 0) WHERE one = 1",
 			row[k.Find("size")], row[k.Find("signed")], row[k.Find("seq")], row[k.Find("added")])
-		return err
+		if err != nil {
+			return err
+		}
+		return restart(ctx, tx)
 	})
+}
+
+// restart has the numbers that PostgreSQL itself gives out go on after those that
+// were moved.
+func restart(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema() AND is_identity = 'YES'")
+	if err != nil {
+		return err
+	}
+	columns, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Table, Column string }])
+	if err != nil {
+		return err
+	}
+	for _, c := range columns {
+		table, column := pgx.Identifier{c.Table}.Sanitize(), pgx.Identifier{c.Column}.Sanitize()
+		var next int64
+		if err := tx.QueryRow(ctx, "SELECT coalesce(max("+column+"), 0) + 1 FROM "+table).Scan(&next); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "ALTER TABLE "+table+" ALTER COLUMN "+column+" RESTART WITH "+strconv.FormatInt(next, 10)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Clear implements [store.Target].
@@ -383,13 +425,7 @@ func (e *End) Clear(ctx context.Context) error {
 		if phase != store.Coming && phase != store.Whole {
 			return errors.New("it was not left by a move")
 		}
-		tables := []string{"hub", "sequencer", "moved"}
-		for _, k := range store.Kinds() {
-			if k.Name != store.Standing {
-				tables = append(tables, k.Name)
-			}
-		}
-		_, err := tx.Exec(ctx, "TRUNCATE "+strings.Join(tables, ", "))
+		_, err := tx.Exec(ctx, "TRUNCATE hub, sequencer, moved, "+strings.Join(tables(), ", "))
 		return err
 	})
 }

@@ -154,8 +154,15 @@ func TestMoveIsFenced(t *testing.T) {
 	if _, err := s.Record(t.Context(), storetest.Admit(t, storetest.Member("bank"), storetest.Target(), storetest.Indicator(2, 0))); err == nil {
 		t.Error("a replica wrote during a move")
 	}
+	confirmation := store.Confirmation{Agent: store.Agent{Organization: "bank", Token: "t", Instance: "i"}, Collection: storetest.Target().Collection, Position: 1, Seen: time.Now()}
+	if err := s.Confirm(t.Context(), confirmation); err == nil {
+		t.Error("a replica wrote beside the order during a move")
+	}
 	if err := e.SetMark(t.Context(), store.Mark{Phase: store.Gone, Move: "m", Hub: signer.VerifierKey(), Place: "elsewhere"}); err != nil {
 		t.Fatal(err)
+	}
+	if err := s.Confirm(t.Context(), confirmation); err == nil || !strings.Contains(err.Error(), "moved to elsewhere") {
+		t.Errorf("Confirm after the move = %v", err)
 	}
 	select {
 	case <-s.Failed():

@@ -124,6 +124,7 @@ func furnish(t *testing.T, s store.Store) {
 	if n, _, err := s.Withdraw(ctx, withdrawal("bank", 1, 2)); n != 1 || err != nil {
 		t.Fatalf("Withdraw = %d, %v", n, err)
 	}
+	confirm(t, s, confirmation("a", 3, 10, func(c *store.Confirmation) { c.Idle = []string{IndicatorID(1)} }), confirmation("b", 2, 11, nil), confirmation("b", 4, 12, nil))
 	disclose(t, s, 1, 4)
 	records := []member.Record{{Kind: "organization", Key: "bank", Doc: []byte("{}")}, {Kind: "organization", Key: "Bank", Doc: []byte{}}, {Kind: "user", Key: "äda", Doc: []byte(`{"a":1}`)}}
 	if err := s.SaveDirectory(ctx, records, member.Change{}); err != nil {
@@ -190,6 +191,7 @@ func inventory(t *testing.T, s store.Store, vkey string) (out []string) {
 			}
 		}
 	}
+	say("followers", follow(t, s, IndicatorID(1), 1, 3, 4))
 	due, err := s.Due(ctx, time.Now().Add(31*24*time.Hour), 100)
 	for _, h := range due {
 		say("hold", h.Number, h.Submission, h.Who, h.Target, h.ID, h.Version, h.Due, string(h.Raw))
@@ -250,6 +252,7 @@ func movesWhole(t *testing.T, from, to Movable) {
 			wantOne(t, share(t, s, "newcomer", Indicator(100+i, 0)), head+int64(i)+1, false)
 		}
 		share(t, s, "bank", ahead(77), Indicator(1, 5))
+		confirm(t, s, confirmation("b", 5, 13, nil), confirmation("c", 5, 13, nil))
 		to := Target()
 		to.Collection, to.ReviewTime = id("x", 9)[3:], time.Hour
 		record(t, s, Admit(t, Member("bank"), to, unsure(30, 0)))
