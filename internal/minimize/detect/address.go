@@ -21,7 +21,100 @@ func (sc *scanner) unit(i, j int) int {
 	if start == i && (end-k < 3 || sc.s[i+1] == 'P') { // APT 28 is a group
 		return 0
 	}
+	end = sc.below(end)
 	return sc.add(Address, start, end, strings.ToLower(sc.s[start:end]))
+}
+
+// below extends an address over the lines below it, up to a postal code: the
+// town and the country, words with capitals and small ones between.
+func (sc *scanner) below(end int) int {
+	k, lines := end, 0
+	for words := 0; words < 9; words++ {
+		w := k
+		for w < len(sc.s) && w-k < 24 && strings.IndexByte(" \t\r\n>?,.", sc.s[w]) >= 0 {
+			if sc.s[w] == '\n' {
+				lines++
+			}
+			w++
+		}
+		e := w
+		for e < len(sc.s) && e-w < 32 && (isWord(sc.s[e]) || e > w && (sc.s[e] == '-' || sc.s[e] == '\'')) {
+			e++
+		}
+		if e == w || w == k || lines > 4 {
+			return end
+		}
+		word := sc.s[w:e]
+		if isDigit(word[0]) {
+			if lines == 0 || words == 0 || len(word) < 3 || len(word) > 6 || !numeric(word) || sc.at(e) > ' ' {
+				return end
+			}
+			return e
+		}
+		if r, _ := utf8.DecodeRuneInString(word); !unicode.IsUpper(r) && len(word) > 3 {
+			return end
+		}
+		k = e
+	}
+	return end
+}
+
+// military handles APO, FPO and DPO, as addresses of the US armed forces and
+// embassies have it, with the line before: PSC 6293, Box 8158 (USPS Publication
+// 28 §238).
+func (sc *scanner) military(i, j int) int {
+	const digits = 5
+	end := j + len(" AE ") + digits
+	if !sc.has(j, " aa ") && !sc.has(j, " ae ") && !sc.has(j, " ap ") || end > len(sc.s) || !numeric(sc.s[end-digits:end]) || isWord(sc.at(end)) {
+		return 0
+	}
+	start, k := i, i
+	for k > sc.floor && i-k < 8 && strings.IndexByte(" \t\r\n,>?", sc.s[k-1]) >= 0 {
+		k--
+	}
+	const most = 48
+	for w := k; w > sc.floor && k-w < most && sc.s[w-1] != '\n'; w-- {
+		for _, first := range [...]string{"psc ", "unit ", "cmr ", "uss ", "usns ", "usnv ", "uscgc "} {
+			if sc.has(w-1, first) && !isWord(sc.at(w-2)) {
+				start = w - 1
+			}
+		}
+	}
+	return sc.add(Address, start, end, strings.ToLower(sc.s[start:end]))
+}
+
+// postcode handles a word for a postal code that is said to be one: ZIP: 62701;
+// my zip code is 62701.
+func (sc *scanner) postcode(_, j int) int {
+	k := j
+	if sc.has(k, " code") {
+		k += len(" code")
+	}
+	switch {
+	case sc.at(k) == ':':
+		k = sc.skip(k+1, " ", 2)
+	case sc.has(k, " is "):
+		k += len(" is ")
+	case k > j && sc.at(k) == ' ':
+		k++
+	default:
+		return 0
+	}
+	end, digits := k, 0
+	for isDigit(sc.at(end)) || end > k && (sc.at(end) == ' ' || sc.at(end) == '-') && isDigit(sc.at(end-1)) && isDigit(sc.at(end+1)) {
+		if isDigit(sc.s[end]) {
+			digits++
+		}
+		end++
+	}
+	if sc.at(end) == ' ' && isUpper(sc.at(end+1)) && isUpper(sc.at(end+2)) && !isWord(sc.at(end+3)) { // 7412 SL
+		end += len(" SL")
+	}
+	const least, most = 3, 9
+	if digits < least || digits > most || isWord(sc.at(end)) || sc.at(end) == '.' && isDigit(sc.at(end+1)) {
+		return 0
+	}
+	return sc.unsure(sc.add(Address, k, end, strings.ToLower(sc.s[k:end])))
 }
 
 // house returns where the address begins that goes on at i: at the first number

@@ -154,6 +154,7 @@ func New(w Words) *Detector {
 		cueHome: w.Homes, cueHost: w.Hosts, cueMachine: w.Machines, cueInternal: w.Internal, cueBegin: {"begin"}, cueScheme: {"bearer", "basic"},
 		cueAuthorization: {"authorization"}, cueCookie: {"cookie"}, cueHeader: {"to", "cc", "bcc"}, cueFrom: {"from"},
 		cueAt: {"at"}, cueCitation: {"citation", "contributors"}, cueName: {"name", "named"}, cueCall: w.Calls, cueUnit: {"apt", "suite"},
+		cueMilitary: {"apo", "fpo", "dpo"}, cuePostcode: {"zip", "zipcode", "postcode", "postal", "plz"},
 		cueID: w.NationalIDs, cueMedical: w.MedicalIDs, cueVehicle: w.Vehicles, cueAccount: w.BankAccounts, cueMethod: {"publickey", "hostbased", "pam", "mic"},
 	} {
 		for _, word := range list {

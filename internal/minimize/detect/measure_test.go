@@ -32,8 +32,9 @@ func entities() map[Kind][]string {
 }
 
 // measure counts, for each kind, how many labeled values were masked by
-// whatever kind, and how many reported ones lie on a labeled one.
-func measure(t *testing.T, d *Detector, cases []labeled) map[Kind]*tally {
+// whatever kind, and how many reported ones lie on a labeled one; say has it
+// print what was missed and what was wrong.
+func measure(t *testing.T, d *Detector, cases []labeled, say bool) map[Kind]*tally {
 	out := map[Kind]*tally{}
 	for k := range entities() {
 		out[k] = &tally{}
@@ -55,7 +56,7 @@ func measure(t *testing.T, d *Detector, cases []labeled) map[Kind]*tally {
 				out[k].labeled++
 				if hit {
 					out[k].found++
-				} else if misses() && k != Address {
+				} else if say {
 					t.Logf("MISS %s %q in %.140q", k, c.Text[start:end], c.Text)
 				}
 			}
@@ -70,7 +71,7 @@ func measure(t *testing.T, d *Detector, cases []labeled) map[Kind]*tally {
 				return slices.Contains(entities()[s.Kind], l[2].(string)) && s.Start < at[int(l[1].(float64))] && s.End > at[int(l[0].(float64))]
 			}) {
 				n.right++
-			} else if misses() {
+			} else if say {
 				t.Logf("WRONG %s %q in %.140q", s.Kind, c.Text[s.Start:s.End], c.Text)
 			}
 		}
@@ -78,7 +79,8 @@ func measure(t *testing.T, d *Detector, cases []labeled) map[Kind]*tally {
 	return out
 }
 
-// misses reports whether to print what was missed and what was wrong.
+// misses reports whether to print what was missed and what was wrong in the
+// half that is in view.
 func misses() bool { return os.Getenv("TOCSIN_MISSES") != "" } //nolint:forbidigo // for who tunes the rules
 
 // TestMeasureSentences prints the table of docs/privacy.md. The words and rules
@@ -99,11 +101,8 @@ func TestMeasureSentences(t *testing.T) {
 	var b strings.Builder
 	var table [2]map[Kind]*tally
 	b.WriteString("| Entity | Recall, tuned half | Recall, held-out half | Precision, tuned half | Precision, held-out half |\n| --- | --- | --- | --- | --- |\n")
-	table[0] = measure(t, d, halves[0])
-	if misses() {
-		t.Log("---- held out")
-	}
-	table[1] = measure(t, d, halves[1])
+	table[0] = measure(t, d, halves[0], misses())
+	table[1] = measure(t, d, halves[1], false) // nobody looks at what is held out
 	for _, k := range slices.Sorted(maps.Keys(entities())) {
 		fmt.Fprintf(&b, "| %s |", k)
 		for _, h := range table {
@@ -115,7 +114,7 @@ func TestMeasureSentences(t *testing.T) {
 		b.WriteByte('\n')
 	}
 	t.Log("\n" + b.String())
-	for k, least := range map[Kind]float64{Card: 0.95, IBAN: 0.95, SSN: 0.95, Email: 0.95, Phone: 0.95, Name: 0.80} {
+	for k, least := range map[Kind]float64{Card: 0.95, IBAN: 0.95, SSN: 0.95, Email: 0.95, Phone: 0.95, Name: 0.80, Address: 0.80} {
 		all := tally{}
 		for _, h := range table {
 			all = tally{all.labeled + h[k].labeled, all.found + h[k].found, all.reported + h[k].reported, all.right + h[k].right}

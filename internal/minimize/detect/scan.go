@@ -43,6 +43,8 @@ const (
 	cueHost
 	cueMachine
 	cueInternal
+	cueMilitary
+	cuePostcode
 )
 
 // scanner is one pass over one text. Everything that looks around a place
@@ -313,6 +315,8 @@ func (sc *scanner) follow(c cue, i, j int) int {
 		{cueVehicle, Vehicle, sc.vehicle},
 		{cueAccount, BankAccount, sc.bankAccount},
 		{cueUnit, Address, sc.unit},
+		{cueMilitary, Address, sc.military},
+		{cuePostcode, Address, sc.postcode},
 		{cueName, Name, sc.calls},
 		{cueGreeting, Name, sc.greeting},
 		{cueHeader, Name, sc.header},
