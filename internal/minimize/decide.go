@@ -240,6 +240,7 @@ func (r *run) decideMailbox(p place) {
 		return
 	}
 	r.victims[low] = detect.Email
+	r.rememberMailbox(low)
 	if prefix == "" {
 		if name := r.objects[p.object].Value().Get("display_name").Text(); strings.Contains(name, " ") {
 			r.person(strings.ToLower(name))
@@ -364,8 +365,22 @@ func (r *run) remember(sp detect.Span) {
 		if len(sp.Value) >= 8 && !strings.Contains(sp.Value, "\n") && len(sp.Value) < 256 {
 			r.victims[strings.ToLower(sp.Value)] = sp.Kind
 		}
-	case detect.Email, detect.Phone, detect.Card, detect.IBAN, detect.SSN, detect.SID, detect.BirthDate, detect.Address, detect.Token,
+	case detect.Email:
+		if !sp.Unsure {
+			r.rememberMailbox(sp.Value)
+		}
+	case detect.Phone, detect.Card, detect.IBAN, detect.SSN, detect.SID, detect.BirthDate, detect.Address, detect.Token,
 		detect.NationalID, detect.BankAccount, detect.MedicalID, detect.Vehicle, detect.Coordinates:
+	}
+}
+
+// rememberMailbox keeps what stands before the @ of a victim's address, which is
+// the victim's account as well, unless it is a word.
+func (r *run) rememberMailbox(address string) {
+	const least = 6
+	local, _, _ := strings.Cut(address, "@")
+	if len(local) >= least && len(local) <= longestVictim && strings.ContainsAny(local, "._-0123456789") && !r.everybodys(local) && !r.sides.threat[local] {
+		r.victims[local] = detect.UserName
 	}
 }
 
