@@ -29,7 +29,7 @@ func (sc *scanner) unit(i, j int) int {
 // town and the country, words with capitals and small ones between.
 func (sc *scanner) below(end int) int {
 	k, lines := end, 0
-	for words := 0; words < 9; words++ {
+	for words := range 9 {
 		w := k
 		for w < len(sc.s) && w-k < 24 && strings.IndexByte(" \t\r\n>?,.", sc.s[w]) >= 0 {
 			if sc.s[w] == '\n' {
