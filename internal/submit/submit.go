@@ -82,13 +82,12 @@ func (s *Service) admit(ctx context.Context, who tocsin.Member, to authorize.Tar
 			return
 		}
 		gate := s.GateOf(to.Community)
-		var changed map[string]bool
+		var changed func(id string) bool
 		if changed, err = s.changedBefore(ctx, who, to, gate.Copies(valid)); err != nil {
 			err = fmt.Errorf("changed before: %w", err)
 			return
 		}
-		clean := gate.ApplyAfter(valid, func(id string) bool { return changed[id] })
-		if admitted, err = s.Policy.Admit(who, to, clean, time.Now()); err != nil {
+		if admitted, err = s.Policy.Admit(who, to, gate.ApplyAfter(valid, changed), time.Now()); err != nil {
 			err = fmt.Errorf("authorize: %w", err)
 		}
 	})
@@ -99,11 +98,11 @@ func (s *Service) admit(ctx context.Context, who tocsin.Member, to authorize.Tar
 }
 
 // changedBefore returns which ids stand for a copy that the gate made in an earlier
-// submission of the same organization to the same collection. The id of a copy
+// submission of the same organization to the same collection, nil when none does. The id of a copy
 // follows from the original's and the hub's secret, so what is stored tells, and
 // no table has to. Copies of others' are nobody's business: a reference that
 // suddenly led to one would say that it exists.
-func (s *Service) changedBefore(ctx context.Context, who tocsin.Member, to authorize.Target, copies map[string]string) (map[string]bool, error) {
+func (s *Service) changedBefore(ctx context.Context, who tocsin.Member, to authorize.Target, copies map[string]string) (func(id string) bool, error) {
 	const most = 1000
 	changed := map[string]bool{}
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(copies)), most) {
@@ -120,7 +119,10 @@ func (s *Service) changedBefore(ctx context.Context, who tocsin.Member, to autho
 			after, more = found.Next, found.More
 		}
 	}
-	return changed, nil
+	if len(changed) == 0 {
+		return nil, nil //nolint:nilnil // as [minimize.Options] has it: nothing was changed before
+	}
+	return func(id string) bool { return changed[id] }, nil
 }
 
 // An Outcome is what became of a submission, and what the privacy gate did.
