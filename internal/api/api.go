@@ -90,6 +90,7 @@ type Options struct {
 	Directory     Directory
 	Administrator Administrator
 	Feed          Feed
+	Policy        *authorize.Policy
 	Submitter     Submitter
 	Prover        Prover
 	Reviewer      Reviewer
@@ -134,6 +135,7 @@ func (s *Server) routes() []receive.Route {
 	return []receive.Route{
 		{Method: "GET", Path: v1 + "me/", May: receive.Anyone, Do: s.me},
 		{Method: "POST", Path: collection + "submissions/", May: writers, Do: s.submit},
+		{Method: "GET", Path: v1 + "markings/", May: receive.Anyone, Do: s.markings},
 		{Method: "GET", Path: v1 + "submissions/{id}/", May: receive.Anyone, Do: s.submission},
 		{Method: "GET", Path: v1 + "submissions/{id}/receipt/", May: receive.Anyone, Do: s.submissionReceipt},
 		{Method: "GET", Path: collection + "stream/", May: readers, Do: s.stream, Lasts: true},
@@ -143,6 +145,7 @@ func (s *Server) routes() []receive.Route {
 		// Who did not share the object does not learn that there is one.
 		{Method: "GET", Path: collection + "objects/{object}/deployment/", May: readers, Do: s.deployment},
 		{Method: "GET", Path: community + "audience/", May: writers, Do: s.audience},
+		{Method: "POST", Path: community + "audience/", May: writers, Do: s.audiences},
 		{Method: "POST", Path: v1 + "recalls/", May: receive.Anyone, Do: s.recall},
 		{Method: "GET", Path: v1 + "withdrawals/{leaf}/receipt/", May: receive.Anyone, Do: s.withdrawalReceipt},
 		// Whether there is a queue is the curators' business; to others it is not found.

@@ -34,7 +34,7 @@ func serve(t testing.TB) *served {
 		t.Fatal(err)
 	}
 	return &served{p, New(Options{
-		Authenticator: p.Directory, Directory: p.Directory, Administrator: p.Directory, Feed: p.Feed, Submitter: p.Submit, Prover: p.Prover,
+		Authenticator: p.Directory, Directory: p.Directory, Administrator: p.Directory, Feed: p.Feed, Policy: p.Policy, Submitter: p.Submit, Prover: p.Prover,
 		Reviewer: p.Restore, Withdrawer: p.Withdrawer, Deployer: p.Deploy, Lists: lists.New(p.Feed, base.Hostname()), Cursors: p.Cursors, Intake: p.Intake, URL: base, Log: slog.New(slog.DiscardHandler),
 	})}
 }
@@ -105,6 +105,8 @@ func TestEveryRouteKnowsWhoMayCallIt(t *testing.T) {
 		"sightings":          {"GET", indicators + "objects/" + hubtest.ID("indicator", 1) + "/sightings", "", answers{"": 401, "stranger": 404, "hub": 404, "silent": 403, "reader": 200, "writer": 200, "agency": 200}},
 		"list":               {"GET", indicators + "lists/rpz", "", answers{"": 401, "stranger": 404, "hub": 404, "silent": 403, "reader": 200, "writer": 200, "agency": 200}},
 		"audience":           {"GET", "/api/v1/communities/finance/audience", "", answers{"": 401, "stranger": 404, "hub": 404, "reader": 403, "agency": 403, "writer": 200, "curator": 200, "operator": 200}},
+		"markings":           {"GET", "/api/v1/markings", "", all},
+		"audiences":          {"POST", "/api/v1/communities/finance/audience", `{"labels":[{}]}`, answers{"": 401, "stranger": 404, "hub": 404, "reader": 403, "agency": 403, "writer": 200, "curator": 200, "operator": 200}},
 		"disclosures":        {"GET", "/api/v1/communities/finance/disclosures", "", readers},
 		"disclosure receipt": {"GET", record, "", readers},
 		"network":            {"GET", "/api/v1/network", "", all},

@@ -217,7 +217,7 @@ func (p *Policy) Admit(who tocsin.Member, to Target, b minimize.Bundle, now time
 		}
 		a.objects = append(a.objects, object)
 	}
-	p.link(&a, b, labels)
+	p.link(&a, b.Objects(), labels)
 	return a, nil
 }
 

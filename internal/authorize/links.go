@@ -64,9 +64,9 @@ type version struct {
 }
 
 // link completes the labels of a submission.
-func (p *Policy) link(a *Admitted, b minimize.Bundle, labels map[string]*Label) {
+func (p *Policy) link(a *Admitted, submitted []minimize.Object, labels map[string]*Label) {
 	here := map[string]marking.Marking{}
-	for _, o := range b.Objects() {
+	for _, o := range submitted {
 		if o.Type() == "marking-definition" {
 			here[o.ID()], _ = marking.Parse(o.Value())
 		}

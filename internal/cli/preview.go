@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
+	"tocsin"
 	"tocsin/internal/authorize"
 	"tocsin/internal/hubclient"
 	"tocsin/internal/marking"
@@ -16,52 +19,104 @@ import (
 
 // An audience is who would see objects that are marked alike.
 type audience struct {
-	TLP           string   `json:"tlp"` // that decides; "" for markings that a hub may not understand
+	TLP           string   `json:"tlp"`              // that decides; the community's default where nothing does
+	Marked        []string `json:"marked,omitempty"` // which kinds of other markings they have
 	Objects       int      `json:"objects"`
-	Organizations []string `json:"organizations"`
+	Organizations []string `json:"organizations"`    // who see them whole
+	Partly        []string `json:"partly,omitempty"` // who see copies of the rest, because of markings of parts or of what they refer to
+	Whole         int      `json:"whole"`            // how many; -1: the hub does not say, it would tell of clearances
+	Part          int      `json:"part"`
+	Members       int      `json:"members"` // of the community
+	Named         bool     `json:"named"`   // the organizations are named
 }
 
-// audiences asks the hub who would see what is marked how. A marking that is
-// no TLP label is for the hub to understand; until it does, only the sharer
-// sees what carries it.
+// audiences asks the hub who would see what is marked how. It tells the hub the
+// ids of markings, and what marking-definitions that are shared with the objects
+// say, and nothing else: nothing leaves before somebody says yes.
 func audiences(ctx context.Context, h *hubclient.Client, t target, who hubclient.Me, objects []minimize.Object) ([]audience, error) {
-	counts := map[string]int{}
-	defined := map[string]bool{}
+	to := authorize.Target{Community: t.community, Default: standing(who, t.community), Recipients: t.to}
+	counts := authorize.Labels(tocsin.Member{Organization: tocsin.Organization{Name: who.Organization.Name}}, to, objects)
+	kinds := map[string]marking.Kind{}
+	var definitions [][]byte
 	for _, o := range objects {
-		if m, ok := marking.Parse(o.Value()); ok && m.Kind == marking.Statement {
-			defined[o.ID()] = true
+		if m, ok := marking.Parse(o.Value()); ok {
+			kinds[o.ID()] = m.Kind
+			definitions = append(definitions, o.Raw())
 		}
 	}
-	for _, o := range objects {
-		level, understood := tlp.None, true
-		for _, id := range slices.Concat(authorize.Markings(o.Value())) {
-			label, ok := tlp.FromMarking(id)
-			level = max(level, label)
-			understood = understood && (ok || defined[id])
-		}
-		name := level.String()
-		if !understood {
-			name = "?"
-		}
-		counts[name]++
-	}
+	labels := slices.SortedFunc(maps.Keys(counts), func(a, b *authorize.Label) int { return cmp.Compare(a.Key(), b.Key()) })
 	var all []audience
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		if name == "?" {
-			all = append(all, audience{Objects: counts[name], Organizations: []string{who.Organization.Name}})
-			continue
+	for some := range slices.Chunk(labels, labelsAtOnce) {
+		questions := make([]hubclient.Question, len(some))
+		for i, l := range some {
+			questions[i] = hubclient.Question{Markings: l.Markings, Parts: l.Parts, Linked: l.Hideable(), Closed: l.Closed}
 		}
-		seen, err := h.Audience(ctx, t.community, name, t.to)
+		seen, err := h.Audiences(ctx, t.community, questions, definitions, t.to)
 		if err != nil {
 			return nil, fmt.Errorf("audience: %w", err)
 		}
-		a := audience{TLP: seen.TLP, Objects: counts[name], Organizations: []string{}}
-		for _, o := range seen.Organizations {
-			a.Organizations = append(a.Organizations, o.Name)
+		for i, s := range seen[:min(len(seen), len(some))] {
+			a := audience{
+				Objects: counts[some[i]], Organizations: notNil(s.Wholly), Partly: s.Partly, Whole: s.Whole, Part: s.Part, Members: s.Members, Named: s.Names,
+			}
+			a.TLP, a.Marked = described(some[i], kinds)
+			all = joinAudience(all, a)
 		}
-		all = append(all, a)
 	}
 	return all, nil
+}
+
+// labelsAtOnce is how many labels the hub is asked about in one request.
+const labelsAtOnce = 500
+
+// standing returns what a community takes an unmarked object for.
+func standing(who hubclient.Me, community string) tlp.Label {
+	for _, c := range who.Communities {
+		if c.Name == community {
+			label, _ := tlp.Parse(c.DefaultTLP)
+			return label
+		}
+	}
+	return tlp.None
+}
+
+// described says in words how objects are marked.
+func described(l *authorize.Label, kinds map[string]marking.Kind) (level string, others []string) {
+	highest := tlp.None
+	for i, id := range slices.Concat(l.Markings, l.Parts) {
+		m, known := marking.WellKnown(id)
+		switch {
+		case known && m.Kind == marking.TLP:
+			if i < len(l.Markings) {
+				highest = max(highest, m.TLP)
+			} else {
+				others = append(others, "parts "+m.TLP.String())
+			}
+			continue
+		case known:
+			others = append(others, string(m.Kind))
+		case kinds[id] != "":
+			others = append(others, string(kinds[id]))
+		default:
+			others = append(others, "a marking defined elsewhere")
+		}
+	}
+	slices.Sort(others)
+	return cmp.Or(highest, l.Default).String(), slices.Compact(others)
+}
+
+// joinAudience adds an audience to those who see the same of what is marked in the
+// same words.
+func joinAudience(all []audience, a audience) []audience {
+	for i := range all {
+		b := all[i]
+		b.Objects = a.Objects
+		if reflect.DeepEqual(a, b) {
+			all[i].Objects += a.Objects
+			return all
+		}
+	}
+	return append(all, a)
 }
 
 // shownChanges is how many changed objects a preview shows in full.
@@ -97,14 +152,34 @@ func (a *app) preview(r *shared, out *gated) {
 	}
 
 	a.say("\n%s", a.out(bold, "Who sees it, in "+r.Community+"/"+r.Collection+":"))
-	for _, s := range r.Audience {
-		if s.TLP == "" {
-			a.say("  %s with markings that a hub may not understand: you alone, until it does", count(s.Objects, "object"))
-			continue
-		}
-		a.say("  %s as %s: %s", count(s.Objects, "object"), s.TLP, a.organizations(s.Organizations))
-	}
+	a.showAudience(r.Audience)
 	a.say("")
+}
+
+// showAudience says who sees objects whole, and who sees a copy of the rest.
+func (a *app) showAudience(all []audience) {
+	for _, s := range all {
+		as := orElse(s.TLP, "no TLP")
+		if len(s.Marked) > 0 {
+			as += " (" + joined(s.Marked) + ")"
+		}
+		a.say("  %s as %s: %s", count(s.Objects, "object"), as, a.seenBy(s, s.Whole, s.Organizations))
+		if s.Part != 0 {
+			a.say("    a copy without the marked parts, or without references to what they may not see: %s", a.seenBy(s, s.Part, s.Partly))
+		}
+	}
+}
+
+// seenBy names an audience, or says how many it is where names would tell of
+// clearances.
+func (a *app) seenBy(s audience, n int, names []string) string {
+	switch {
+	case n < 0:
+		return "those whose clearances and other attributes allow it"
+	case s.Named:
+		return a.organizations(names)
+	}
+	return fmt.Sprintf("%d of %s, by clearances and other attributes", n, count(s.Members, "organization"))
 }
 
 // outside counts references of an anonymous submission to what is not in it.

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,24 +41,45 @@ type network struct {
 	col     string            // the collection's id
 }
 
-// newNetwork opens a hub with acme and bravo, who share, and readers r0, r1 ….
-func newNetwork(t *testing.T, readers int) *network {
+// openNetwork opens the hub in a folder. It is closed with the test, or before.
+func openNetwork(t *testing.T, data string) (w *network, shut func()) {
 	t.Helper()
-	h, err := open(t.Context(), Options{Data: t.TempDir(), Ceiling: marking.TopSecret})
+	h, err := open(t.Context(), Options{Data: data, Ceiling: marking.TopSecret})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &network{t: t, hub: h, tokens: map[string]string{}}
-	background, stop := context.WithCancel(t.Context())
+	w = &network{t: t, hub: h, tokens: map[string]string{}}
+	background, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan struct{})
 	go func() { h.feed.Run(background, slog.New(slog.DiscardHandler)); close(done) }()
-	t.Cleanup(func() {
+	shut = sync.OnceFunc(func() {
 		stop()
 		<-done
 		if err := h.store.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(shut)
+	base, err := url.Parse("http://127.0.0.1:8080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.handler = h.routes(Options{Log: slog.New(slog.DiscardHandler)}, base)
+	return w, shut
+}
+
+// newNetwork opens a hub with acme and bravo, who share, and readers r0, r1 ….
+func newNetwork(t *testing.T, readers int) *network {
+	t.Helper()
+	w, _ := openNetwork(t, t.TempDir())
+	w.admit(readers)
+	return w
+}
+
+// admit makes the community and its members.
+func (w *network) admit(readers int) {
+	t, h := w.t, w.hub
+	t.Helper()
 	n := member.Network{Communities: []member.CommunityEntry{{Name: "finance", Default: "amber", Collections: []member.CollectionEntry{{Alias: "all"}}}}}
 	for _, name := range append([]string{"acme", "bravo"}, readerNames(readers)...) {
 		e := member.OrganizationEntry{Name: name, Kind: "company", Users: []member.UserEntry{{Name: "u", Tokens: []member.TokenEntry{{Name: "t"}}}}}
@@ -79,12 +101,6 @@ func newNetwork(t *testing.T, readers int) *network {
 		t.Fatal(err)
 	}
 	w.col = c.ID
-	base, err := url.Parse("http://127.0.0.1:8080")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.handler = h.routes(Options{Log: slog.New(slog.DiscardHandler)}, base)
-	return w
 }
 
 func readerNames(n int) (names []string) {

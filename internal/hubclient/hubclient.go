@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"tocsin"
 	"tocsin/internal/outbound"
@@ -127,6 +128,29 @@ func (c *Client) Audience(ctx context.Context, community, label string, to []str
 	}
 	var a Audience
 	return a, c.get(ctx, &a, query, "communities", community, "audience")
+}
+
+// Audiences says who would see objects that are marked so, with these
+// marking-definitions, addressed to the organizations that to names, or to all.
+func (c *Client) Audiences(ctx context.Context, community string, questions []Question, definitions [][]byte, to []string) ([]Sight, error) {
+	type body struct {
+		To          []string         `json:"to,omitempty"`
+		Definitions []jsontext.Value `json:"definitions,omitempty"`
+		Labels      []Question       `json:"labels"`
+	}
+	b := body{To: to, Labels: questions}
+	for _, d := range definitions {
+		b.Definitions = append(b.Definitions, d)
+	}
+	text, err := json.Marshal(b)
+	if err != nil {
+		return nil, fmt.Errorf("audiences: %w", err)
+	}
+	var seen struct {
+		Audiences []Sight `json:"audiences"`
+	}
+	err = c.call(ctx, request{method: http.MethodPost, path: []string{"communities", community, "audience"}, body: text, kind: "application/json"}, &seen)
+	return seen.Audiences, err
 }
 
 // Disclosures lists what institutions read in a community, oldest first, from a

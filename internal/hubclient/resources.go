@@ -99,6 +99,25 @@ type Audience struct {
 	Organizations []Organization `json:"organizations"`
 }
 
+// A Question is how some objects are marked that nobody has yet: ids of
+// marking-definitions, and nothing else of the objects.
+type Question struct {
+	Markings []string `json:"markings,omitempty"` // of the whole object
+	Parts    []string `json:"parts,omitempty"`    // of parts of it
+	Linked   []string `json:"linked,omitempty"`   // of what its references lead to
+	Closed   []string `json:"closed,omitempty"`   // of those, the ones that leave nothing when they are hidden
+}
+
+// A Sight says how many members of a community would see how much of it.
+type Sight struct {
+	Members int      `json:"members"` // of the community
+	Whole   int      `json:"whole"`   // -1: too few for a number that tells of clearances
+	Part    int      `json:"part"`    // a copy of the rest
+	Names   bool     `json:"names"`   // they are named
+	Wholly  []string `json:"wholly"`
+	Partly  []string `json:"partly"`
+}
+
 // Disclosures is a list of what institutions read.
 type Disclosures struct {
 	Disclosures []Disclosure `json:"disclosures"`
