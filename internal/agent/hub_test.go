@@ -33,7 +33,7 @@ func realHub(t testing.TB) (p *hubtest.Parts, as func(name string) *hubclient.Cl
 	log := slog.New(slog.DiscardHandler)
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/", api.New(api.Options{
-		Authenticator: p.Directory, Directory: p.Directory, Administrator: p.Directory, Feed: p.Feed, Submitter: p.Submit, Prover: p.Prover, Deployer: p.Deploy,
+		Authenticator: p.Directory, Directory: p.Directory, Administrator: p.Directory, Registry: p.Directory, Admissions: p.Directory, Confirmer: p.Directory, Feed: p.Feed, Submitter: p.Submit, Prover: p.Prover, Deployer: p.Deploy,
 		Cursors: p.Cursors, Intake: p.Intake, URL: base, Log: log,
 	}))
 	mux.Handle("/", taxii.New(taxii.Options{

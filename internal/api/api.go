@@ -37,6 +37,8 @@ type Directory interface {
 	Collection(who tocsin.Member, community, idOrAlias string) (member.Collection, error)
 	// Members returns who has a part in a community; it does not ask who asks.
 	Members(community string) []member.Membership
+	// Hides reports whether members do not see each other's names.
+	Hides(community string) bool
 }
 
 // An Administrator changes the directory for those who may.
@@ -89,6 +91,9 @@ type Options struct {
 	Authenticator receive.Authenticator
 	Directory     Directory
 	Administrator Administrator
+	Registry      Registry
+	Admissions    Admissions
+	Confirmer     Confirmer
 	Feed          Feed
 	Policy        *authorize.Policy
 	Submitter     Submitter
@@ -154,8 +159,20 @@ func (s *Server) routes() []receive.Route {
 		{Method: "GET", Path: community + "reviews/{review}/", May: receive.Anyone, Do: s.review},
 		{Method: "GET", Path: community + "disclosures/", May: readers, Do: s.disclosures},
 		{Method: "GET", Path: v1 + "records/{leaf}/receipt/", May: receive.Anyone, Do: s.disclosureReceipt},
+		{Method: "GET", Path: v1 + "communities/", May: receive.Anyone, Do: s.communities},
+		{Method: "GET", Path: community, May: receive.Anyone, Do: s.community}, // public, or the caller's own
+		{Method: "GET", Path: community + "agreements/{sha256}/", May: receive.Anyone, Do: s.agreement},
+		{Method: "PUT", Path: community + "agreements/{sha256}/acceptance/", May: readers, Do: s.acceptAgreement},
+		{Method: "GET", Path: community + "members/", May: receive.Anyone, Do: s.roster},
+		{Method: "GET", Path: community + "applications/", May: receive.Anyone, Do: s.applications},
+		{Method: "POST", Path: community + "applications/", May: receive.Anyone, Do: s.requestMembership},
+		{Method: "POST", Path: community + "applications/{organization}/sponsors/", May: readers, Do: s.vouch},
+		{Method: "POST", Path: community + "applications/{organization}/decision/", May: receive.Anyone, Do: s.decideApplication},
+		{Method: "DELETE", Path: community + "membership/", May: receive.Anyone, Do: s.leave},
 		{Method: "GET", Path: v1 + "network/", May: receive.Anyone, Do: s.network},
 		{Method: "POST", Path: v1 + "network/", May: operators, Do: s.applyNetwork},
+		{Method: "GET", Path: v1 + "proposals/", May: receive.Anyone, Do: s.proposals},
+		{Method: "POST", Path: v1 + "proposals/{id}/", May: receive.Anyone, Do: s.settle},
 		{Method: "DELETE", Path: v1 + "tokens/{id}/", May: receive.Anyone, Do: s.revokeToken},
 	}
 }

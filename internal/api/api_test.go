@@ -34,7 +34,7 @@ func serve(t testing.TB) *served {
 		t.Fatal(err)
 	}
 	return &served{p, New(Options{
-		Authenticator: p.Directory, Directory: p.Directory, Administrator: p.Directory, Feed: p.Feed, Policy: p.Policy, Submitter: p.Submit, Prover: p.Prover,
+		Authenticator: p.Directory, Directory: p.Directory, Administrator: p.Directory, Registry: p.Directory, Admissions: p.Directory, Confirmer: p.Directory, Feed: p.Feed, Policy: p.Policy, Submitter: p.Submit, Prover: p.Prover,
 		Reviewer: p.Restore, Withdrawer: p.Withdrawer, Deployer: p.Deploy, Lists: lists.New(p.Feed, base.Hostname()), Cursors: p.Cursors, Intake: p.Intake, URL: base, Log: slog.New(slog.DiscardHandler),
 	})}
 }
@@ -110,6 +110,18 @@ func TestEveryRouteKnowsWhoMayCallIt(t *testing.T) {
 		"disclosures":        {"GET", "/api/v1/communities/finance/disclosures", "", readers},
 		"disclosure receipt": {"GET", record, "", readers},
 		"network":            {"GET", "/api/v1/network", "", all},
+		"proposals":          {"GET", "/api/v1/proposals", "", all},
+		"confirm":            {"POST", "/api/v1/proposals/00000000", `{"action":"confirm"}`, answers{"": 401, "stranger": 404, "reader": 404, "operator": 404, "hub": 404}},
+		"communities":        {"GET", "/api/v1/communities", "", all},
+		"community":          {"GET", "/api/v1/communities/finance", "", answers{"": 401, "stranger": 404, "reader": 200, "hub": 200}},
+		"agreement":          {"GET", "/api/v1/communities/finance/agreements/00", "", answers{"": 401, "stranger": 404, "reader": 404}},
+		"acceptance":         {"PUT", "/api/v1/communities/finance/agreements/00/acceptance", "", answers{"": 401, "stranger": 404, "hub": 404, "reader": 422}},
+		"members":            {"GET", "/api/v1/communities/finance/members", "", answers{"": 401, "stranger": 404, "reader": 200, "hub": 200}},
+		"applications":       {"GET", "/api/v1/communities/finance/applications", "", answers{"": 401, "stranger": 404, "reader": 200, "hub": 200}},
+		"apply to join":      {"POST", "/api/v1/communities/finance/applications", `{"statement":"a"}`, answers{"": 401, "stranger": 404, "reader": 409}},
+		"sponsor":            {"POST", "/api/v1/communities/finance/applications/outsider/sponsors", `{"code":"a"}`, answers{"": 401, "stranger": 404, "hub": 404, "reader": 404}},
+		"decide":             {"POST", "/api/v1/communities/finance/applications/outsider/decision", `{"action":"admit"}`, answers{"": 401, "stranger": 404, "reader": 404, "curator": 404, "hub": 404}},
+		"leave":              {"DELETE", "/api/v1/communities/energy/membership", "", answers{"": 401, "reader": 404, "hub": 404}},
 		"apply":              {"POST", "/api/v1/network?plan", `{"organizations":[{"name":"acme"}]}`, answers{"": 401, "stranger": 403, "reader": 403, "writer": 403, "curator": 403, "agency": 403, "hub": 200}},
 		"revoke":             {"DELETE", "/api/v1/tokens/nothing", "", answers{"": 401, "stranger": 404, "reader": 404, "operator": 404, "hub": 404}},
 		"no such path":       {"GET", "/api/v1/nothing", "", answers{"": 401, "reader": 404, "hub": 404}},

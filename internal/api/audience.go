@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"tocsin"
 	"tocsin/internal/authorize"
@@ -14,6 +15,7 @@ import (
 type audienceResource struct {
 	TLP           string                 `json:"tlp"` // the label that decides, the community's default included
 	Organizations []organizationResource `json:"organizations"`
+	Unnamed       int                    `json:"unnamed,omitempty"` // so many more, in a community that keeps the names of its members
 }
 
 // audience answers who would see an object that the caller marked with "tlp"
@@ -63,7 +65,14 @@ func (s *Server) audience(w http.ResponseWriter, r *http.Request, who tocsin.Mem
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusOK, audienceResource{TLP: label.String(), Organizations: seen})
+	count := len(seen)
+	a := audienceResource{TLP: label.String(), Organizations: seen}
+	if who.Role(community.Name) < tocsin.Operator && s.Directory.Hides(community.Name) {
+		known := append(recipients, who.Organization.Name) // those the caller has named
+		a.Organizations = slices.DeleteFunc(seen, func(o organizationResource) bool { return !slices.Contains(known, o.Name) })
+		a.Unnamed = count - len(a.Organizations)
+	}
+	return answer(w, http.StatusOK, a)
 }
 
 // whoSees asks the one place where it is decided who may see what, for every

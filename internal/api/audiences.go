@@ -72,7 +72,11 @@ func (s *Server) audiences(w http.ResponseWriter, r *http.Request, who tocsin.Me
 			Community: community.Name, Owner: who.Organization.Name, Default: community.Default, Recipients: recipients,
 			Markings: l.Markings, Parts: l.Parts, Closed: l.Closed,
 		}.Asked(l.Linked)
-		seen = append(seen, s.sight(policy, label))
+		a := s.sight(policy, label)
+		if a.Names && who.Role(community.Name) < tocsin.Operator && s.Directory.Hides(community.Name) {
+			a.Names, a.Wholly, a.Partly = false, nil, nil
+		}
+		seen = append(seen, a)
 	}
 	return answer(w, http.StatusOK, map[string]any{"audiences": seen})
 }

@@ -120,15 +120,19 @@ func (s *Server) review(w http.ResponseWriter, r *http.Request, who tocsin.Membe
 	}
 	d := describeReview(shown.Item)
 	d.Text, d.Original = shown.Text, shown.Original()
-	text, err := json.Marshal(d)
+	return answerSecret(w, http.StatusOK, d)
+}
+
+// answerSecret is answer for what is to be nowhere else: no client keeps it.
+func answerSecret(w http.ResponseWriter, status int, resource any) error {
+	text, err := json.Marshal(resource)
 	if err != nil {
 		return fmt.Errorf("marshal: %w", err)
 	}
-	// Not by answer, which lets a client keep it: the value is to be nowhere else.
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	w.WriteHeader(http.StatusOK)
+	w.WriteHeader(status)
 	_, _ = w.Write(text)
 	return nil
 }

@@ -24,7 +24,7 @@ func (a *app) apply() *cobra.Command {
 	var h hubFlags
 	var files []string
 	var o applyFlags
-	var example bool
+	var example, pending bool
 	c := &cobra.Command{
 		Use:   "apply -f network.yaml",
 		Short: "Make the hub's organizations and communities what a file says",
@@ -33,19 +33,30 @@ communities, members and collections, and makes the hub match it: all of it, or
 nothing. What the document does not name stays; an entry goes when it says
 "absent: true". Applying it again changes nothing and makes no token twice.
 
+What lets somebody see more than before waits for a second person where a hub has
+two operators, and the rest is done at once: see "tocsin confirm --help".
+
 The secrets of new tokens are shown once, now. --tokens DIR writes each to a file of
 its own instead, that only you can read.`,
 		Example: `  tocsin apply --example > network.yaml     a document to begin with
   tocsin apply -f network.yaml --dry-run
   tocsin apply -f network.yaml
   tocsin apply -f network.yaml --tokens ./tokens
-  tocsin apply -f - --json < network.json`,
+  tocsin apply -f - --json < network.json
+  tocsin apply --pending                    what waits for a second person`,
 		GroupID: groupRun,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if example {
 				a.say("%s", strings.TrimRight(exampleNetwork, "\n"))
 				return nil
+			}
+			if pending {
+				hub, err := a.connect(h)
+				if err != nil {
+					return err
+				}
+				return a.pending(cmd.Context(), hub)
 			}
 			if len(files) == 0 {
 				return usage("name the document with -f", `"-" is standard input`)
@@ -70,6 +81,7 @@ its own instead, that only you can read.`,
 	c.Flags().StringArrayVarP(&files, "file", "f", nil, `the document, "-" for standard input; more of them are applied one after another`)
 	o.add(c)
 	c.Flags().BoolVar(&o.all, "all", false, "list what is unchanged, too")
+	c.Flags().BoolVar(&pending, "pending", false, "list what waits for a second person")
 	c.Flags().BoolVar(&example, "example", false, "write a document to begin with")
 	return c
 }
@@ -117,6 +129,11 @@ func (a *app) applyDocument(ctx context.Context, h *hubclient.Client, text []byt
 	if err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
+	return a.reportApplied(applied, o)
+}
+
+// reportApplied says what was done, and what waits.
+func (a *app) reportApplied(applied hubclient.Applied, o applyFlags) error {
 	applied.Changes, applied.Tokens, applied.Warnings = notNil(applied.Changes), notNil(applied.Tokens), notNil(applied.Warnings)
 	if err := a.keepTokens(applied.Tokens, o.tokens); err != nil {
 		return err
@@ -174,6 +191,12 @@ func (a *app) showApplied(applied hubclient.Applied, o applyFlags) {
 	}
 	a.say("%s%d made, %d changed, %d removed, %d unchanged.", made,
 		counts[member.Made], counts[member.Changed], counts[member.Removed], counts[member.Unchanged])
+	if n := counts[member.Waiting]; n > 0 {
+		a.say("%s %s for a second person, because more would be seen than before.", a.out(yellow, "…"), count(n, "change")+map[bool]string{true: " waits", false: " wait"}[n == 1])
+		if applied.Proposal != "" {
+			a.say("  Another operator confirms with:  tocsin confirm %s", safe(applied.Proposal))
+		}
+	}
 	shown := false
 	for _, t := range applied.Tokens {
 		if t.Token == "" {

@@ -241,29 +241,23 @@ func (a *app) community() *cobra.Command {
 		func(names []string) (member.Network, error) {
 			return member.Network{Communities: []member.CommunityEntry{{Name: names[0], Absent: true}}}, nil
 		})
-	var role string
+	var role, probation string
 	admit := a.edit("admit COMMUNITY ORGANIZATION", "Admit an organization to a community, or change its role",
 		"  tocsin community admit finance bank-a --role writer", 2, "",
 		func(names []string) (member.Network, error) {
-			return inCommunity(names[0], member.MemberEntry{Organization: names[1], Role: role}), nil
+			until, err := when(probation)
+			return inCommunity(names[0], member.MemberEntry{Organization: names[1], Role: role, Probation: until}), err
 		})
+	admit.Flags().StringVar(&probation, "probation", "", "the last day on which it only reads, such as 2027-12-31, days from now, such as 90d, or none")
 	admit.Flags().StringVar(&role, "role", "reader", "reader, writer, curator or operator")
 	choices(admit, "role", "reader", "writer", "curator", "operator")
 	expel := a.edit("expel COMMUNITY ORGANIZATION", "End an organization's part in a community", "  tocsin community expel finance bank-a", 2,
 		"End this membership: NAME?", func(names []string) (member.Network, error) {
 			return inCommunity(names[0], member.MemberEntry{Organization: names[1], Absent: true}), nil
 		})
-	list := a.list("List communities and, where you may know them, their members", "  tocsin community list",
-		[]string{"COMMUNITY", "TITLE", "UNMARKED", "MEMBER", "ROLE"}, func(n member.Network) (rows [][]string) {
-			for _, c := range n.Communities {
-				rows = append(rows, []string{c.Name, c.Title, "TLP:" + strings.ToUpper(c.Default), "", ""})
-				for _, m := range c.Members {
-					rows = append(rows, []string{c.Name, "", "", m.Organization, m.Role})
-				}
-			}
-			return rows
-		})
-	return a.parent("community", "Keep the communities of a hub and their members", list, add, remove, admit, expel)
+	return a.parent("community", "Find, join and leave communities; keep those of a hub and their members",
+		a.communityList(), a.communityShow(), a.communityMembers(), a.communityApply(), a.communityAccept(), a.communityApplications(), a.communitySponsor(),
+		a.communityDecide(), a.communityLeave(), add, remove, admit, expel, a.communitySuspend(), a.communityReinstate())
 }
 
 func (a *app) collection() *cobra.Command {

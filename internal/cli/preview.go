@@ -179,7 +179,7 @@ func (a *app) seenBy(s audience, n int, names []string) string {
 	case s.Named:
 		return a.organizations(names)
 	}
-	return fmt.Sprintf("%d of %s, by clearances and other attributes", n, count(s.Members, "organization"))
+	return fmt.Sprintf("%d of %s, whose names the hub does not tell", n, count(s.Members, "organization"))
 }
 
 // outside counts references of an anonymous submission to what is not in it.

@@ -47,7 +47,7 @@ func open(t *testing.T) hub {
 	log := slog.New(slog.DiscardHandler)
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/", api.New(api.Options{
-		Authenticator: p.Directory, Directory: p.Directory, Administrator: p.Directory, Feed: p.Feed, Submitter: p.Submit, Prover: p.Prover,
+		Authenticator: p.Directory, Directory: p.Directory, Administrator: p.Directory, Registry: p.Directory, Admissions: p.Directory, Confirmer: p.Directory, Feed: p.Feed, Submitter: p.Submit, Prover: p.Prover,
 		Cursors: p.Cursors, Intake: p.Intake, URL: base, Log: log,
 	}))
 	mux.Handle("/", taxii.New(taxii.Options{
@@ -180,7 +180,7 @@ func kind(err error) tocsin.Kind {
 func TestTheHubsTypesAreReadWhole(t *testing.T) {
 	for name, test := range map[string]struct{ theirs, ours any }{
 		"applied": {
-			member.Applied{Changes: []member.Step{{Kind: "a", Name: "b", Action: "c", Detail: "d", ID: "e"}}, Tokens: []member.NewToken{{Organization: "a", User: "b", Name: "c", ID: "d", Token: "e"}}, Warnings: []string{"w"}},
+			member.Applied{Changes: []member.Step{{Kind: "a", Name: "b", Action: "c", Detail: "d", ID: "e"}}, Tokens: []member.NewToken{{Organization: "a", User: "b", Name: "c", ID: "d", Token: "e"}}, Warnings: []string{"w"}, Proposal: "p"},
 			&Applied{},
 		},
 		"finding": {minimize.Finding{Object: "a", At: "b", Class: "c", Rule: "d", Action: "e", Why: "f", Count: 1}, &Finding{}},

@@ -97,6 +97,7 @@ type Sightings struct {
 type Audience struct {
 	TLP           string         `json:"tlp"`
 	Organizations []Organization `json:"organizations"`
+	Unnamed       int            `json:"unnamed"` // so many more, in a community that keeps the names of its members
 }
 
 // A Question is how some objects are marked that nobody has yet: ids of
@@ -144,13 +145,14 @@ type Applied struct {
 	Changes  []Step     `json:"changes"`
 	Tokens   []NewToken `json:"tokens"`
 	Warnings []string   `json:"warnings"`
+	Proposal string     `json:"proposal,omitempty"` // what waits for a second person, by this id
 }
 
 // A Step is what became of one entry of a network document.
 type Step struct {
 	Kind   string `json:"kind"`
 	Name   string `json:"name"`
-	Action string `json:"action"` // "made", "changed", "unchanged" or "removed"
+	Action string `json:"action"` // "made", "changed", "unchanged", "removed" or "waiting"
 	Detail string `json:"detail"`
 	ID     string `json:"id"`
 }

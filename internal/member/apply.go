@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +44,9 @@ func (s *Service) Plan(who tocsin.Member, n Network) (Applied, error) {
 	if err != nil {
 		return Applied{}, err
 	}
+	if last := len(d.applied.Changes) - 1; last >= 0 && d.applied.Changes[last].Kind == kindProposal {
+		d.applied.Changes, d.applied.Proposal = d.applied.Changes[:last], ""
+	}
 	for i := range d.applied.Changes { // what was drawn for this plan will not be what Apply draws
 		if d.applied.Changes[i].Action == Made {
 			d.applied.Changes[i].ID = ""
@@ -55,11 +59,20 @@ func (s *Service) Plan(who tocsin.Member, n Network) (Applied, error) {
 }
 
 func (s *Service) plan(who tocsin.Member, n Network) (*draft, error) {
+	return s.planAs(who, n, false)
+}
+
+// planAs is plan; what widens has been confirmed or has to wait.
+func (s *Service) planAs(who tocsin.Member, n Network, confirmed bool) (*draft, error) {
 	if err := n.check(); err != nil { // it may not come from ParseNetwork
 		return nil, err
 	}
-	now := s.now.Load()
-	p := planner{draft: newDraft(now, who), n: &n, maker: now.tokens[who.Token]}
+	now := s.planned()
+	p := planner{draft: newDraft(now, who), n: &n, maker: now.tokens[who.Token], before: now, confirmed: confirmed}
+	p.holds = func(community string) bool { return s.holds(now, community) }
+	if err := p.twoPeople(n.TwoPeople); err != nil {
+		return nil, err
+	}
 	for i, o := range n.Organizations {
 		if err := p.organization("/organizations/"+strconv.Itoa(i), o); err != nil {
 			return nil, err
@@ -70,7 +83,8 @@ func (s *Service) plan(who tocsin.Member, n Network) (*draft, error) {
 			return nil, err
 		}
 	}
-	if now.operators() > 0 && len(p.records) > 0 && build(p.state).operators() == 0 {
+	p.propose()
+	if now.operators() > 0 && len(p.records) > 0 && build(p.state, p.now).operators() == 0 {
 		return nil, &tocsin.Error{Kind: tocsin.Conflict, Message: "nobody could operate the hub after this", Hint: "make another operator's token first"}
 	}
 	return p.draft, nil
@@ -82,6 +96,11 @@ type planner struct {
 
 	n     *Network
 	maker tokenDoc // the token of who asks; the zero value is the hub itself
+
+	before    *directory
+	holds     func(community string) bool // whether anything was ever shared there
+	confirmed bool                        // by a second person
+	asked     Network                     // what waits for one
 }
 
 func (p *planner) forbidden(at, message string) error {
@@ -155,6 +174,10 @@ func (p *planner) putEntry(at string, e OrganizationEntry, o organizationDoc, kn
 	var what details
 	what.set("title", &o.Title, e.Title)
 	what.set("kind", &o.Kind, e.Kind)
+	if !e.Handling.leaves(o.Handling) && !o.Handling.narrows(e.Handling) &&
+		p.waits("", kindOrganization, o.Name, "handling", func(n *Network) { n.inOrganization(o.Name).Handling = e.Handling }) {
+		e.Handling = nil
+	}
 	if !e.Handling.leaves(o.Handling) {
 		o.Handling = e.Handling
 		what = append(what, "handling")
@@ -223,6 +246,16 @@ func (p *planner) token(at, organization, user string, e TokenEntry) error {
 		}
 	}
 	p.warnPurpose(t)
+	detail := what.String()
+	if !known {
+		detail = t.reach()
+	}
+	if t.Operator && !before.Operator && p.waits("", kindToken, t.name(), detail, func(n *Network) {
+		o := n.inOrganization(organization)
+		o.Users = append(o.Users, UserEntry{Name: user, Tokens: []TokenEntry{e}})
+	}) {
+		return nil
+	}
 	switch {
 	case !known && !t.Expires.IsZero() && t.Expires.Before(p.now):
 		return p.n.refuse(tocsin.Invalid, at+"/expires", "a new token would have expired already", "choose a later date")
@@ -305,32 +338,57 @@ func (p *planner) community(at string, e CommunityEntry) error {
 
 // putGroup makes or changes the community itself.
 func (p *planner) putGroup(at string, e CommunityEntry, c communityDoc, known bool) error {
-	label := ""
-	if l, ok := tlp.Parse(e.Default); ok {
-		label = strings.ToLower(strings.TrimPrefix(l.String(), "TLP:"))
-	}
 	if !known {
-		c = communityDoc{Name: e.Name, Title: orElse(e.Title, e.Name), Description: e.Description, Default: orElse(label, "amber"), Privacy: e.Privacy}
+		label := ""
+		if l, ok := tlp.Parse(e.Default); ok {
+			label = labelName(l)
+		}
+		c = communityDoc{Name: e.Name, Title: orElse(e.Title, e.Name), Description: e.Description, Default: orElse(label, "amber"), Privacy: e.Privacy, Charter: e.Charter, TwoPeople: e.TwoPeople}
+		p.keepAgreement(c)
 		p.putCommunity(c, Made, "unmarked objects are TLP:"+strings.ToUpper(c.Default))
 		return nil
 	}
-	var what details
-	what.set("title", &c.Title, e.Title)
-	what.set("description", &c.Description, e.Description)
-	what.set("default_tlp", &c.Default, label)
-	what.set("privacy path", &c.Privacy.Path, e.Privacy.Path)
-	what.number("reviewers", &c.Privacy.Reviewers, e.Privacy.Reviewers)
-	what.number("review days", &c.Privacy.ReviewDays, e.Privacy.ReviewDays)
-	if len(what) == 0 {
+	e, later := p.split(c, e)
+	c, what, err := p.changed(at, c, e)
+	switch {
+	case err != nil:
+		return err
+	case len(what) == 0 && later.Name != "":
+		return nil
+	case len(what) == 0:
 		p.note(Step{Kind: kindCommunity, Name: c.Name, Action: Unchanged})
 		return nil
-	}
-	if !p.who.Operator {
+	case !p.who.Operator:
 		return p.forbidden(at, "only the hub's operator may change a community itself")
 	}
+	p.keepAgreement(c)
 	p.putCommunity(c, Changed, what.String())
 	return nil
 }
+
+// changed returns a community as an entry wants it, and says what is changed.
+func (p *planner) changed(at string, c communityDoc, e CommunityEntry) (communityDoc, details, error) {
+	var what details
+	what.set("title", &c.Title, e.Title)
+	what.set("description", &c.Description, e.Description)
+	if label, ok := tlp.Parse(e.Default); ok {
+		before := c.Default
+		if what.set("", &c.Default, labelName(label)); c.Default != before {
+			what[len(what)-1] = "default_tlp " + before + " → " + c.Default
+		}
+	}
+	what.set("privacy path", &c.Privacy.Path, e.Privacy.Path)
+	what.number("reviewers", &c.Privacy.Reviewers, e.Privacy.Reviewers)
+	what.number("review days", &c.Privacy.ReviewDays, e.Privacy.ReviewDays)
+	if e.TwoPeople != nil && (c.TwoPeople == nil || *c.TwoPeople != *e.TwoPeople) {
+		c.TwoPeople = e.TwoPeople
+		what = append(what, "two_people "+strconv.FormatBool(*e.TwoPeople))
+	}
+	err := p.charter(at+"/charter", &c, e.Charter, &what)
+	return c, what, err
+}
+
+func labelName(l tlp.Label) string { return strings.ToLower(strings.TrimPrefix(l.String(), "TLP:")) }
 
 func (p *planner) membership(at, community string, e MemberEntry) error {
 	key := community + "/" + e.Organization
@@ -341,14 +399,92 @@ func (p *planner) membership(at, community string, e MemberEntry) error {
 	switch {
 	case e.Absent && known:
 		p.removeMembership(m)
-	case e.Absent || known && m.Role == e.Role:
+		return nil
+	case e.Absent:
+		p.note(Step{Kind: kindMembership, Name: key, Action: Unchanged})
+		return nil
+	case !known && (e.Role == "" || e.Status == Suspended):
+		return p.n.refuse(tocsin.Invalid, at, "this organization is no member", "give it a role")
+	}
+	to, detail := m.become(community, e)
+	if m.widens(to) && p.waits(community, kindMembership, key, detail, func(n *Network) {
+		c := n.inCommunity(community)
+		c.Members = append(c.Members, e)
+	}) {
+		return nil
+	}
+	switch {
+	case !known:
+		p.putMembership(to, Made, detail)
+	case to == m:
 		p.note(Step{Kind: kindMembership, Name: key, Action: Unchanged, Detail: m.Role})
-	case known:
-		p.putMembership(membershipDoc{community, e.Organization, e.Role}, Changed, m.Role+" → "+e.Role)
 	default:
-		p.putMembership(membershipDoc{community, e.Organization, e.Role}, Made, e.Role)
+		p.putMembership(to, Changed, detail)
 	}
 	return nil
+}
+
+// become returns the membership as an entry wants it, and says what is changed.
+func (m membershipDoc) become(community string, e MemberEntry) (to membershipDoc, detail string) {
+	to = m
+	to.Community, to.Organization = community, e.Organization
+	var what details
+	if e.Role != "" && e.Role != m.Role {
+		to.Role = e.Role
+		if m.Role == "" {
+			what = append(what, e.Role)
+		} else {
+			what = append(what, m.Role+" → "+e.Role)
+		}
+	}
+	if until, err := expiry(e.Probation); e.Probation != "" && !until.Equal(m.Probation) { // "none" is the zero time
+		to.Probation = until
+		if err != nil {
+			what = append(what, "no probation")
+		} else {
+			what = append(what, "reads only until "+until.Format(time.DateOnly))
+		}
+	}
+	switch {
+	case e.Status == Suspended && m.Suspended != e.Reason:
+		to.Suspended = e.Reason
+		what = append(what, "suspended")
+	case e.Status == Active && m.Suspended != "":
+		to.Suspended = ""
+		what = append(what, "suspended → active")
+	}
+	return to, what.String()
+}
+
+// charter replaces what a community says of itself.
+func (p *planner) charter(at string, c *communityDoc, to *Charter, what *details) error {
+	if to == nil || reflect.DeepEqual(to, c.Charter) {
+		return nil
+	}
+	if a := to.Agreement; a != nil {
+		for _, kept := range p.state.agreements {
+			if kept.Community == c.Name && kept.Version == a.Version && kept.Text != a.Text {
+				return p.n.refuse(tocsin.Conflict, at+"/agreement/version", "this version of the agreement has another text", "give the new text a version of its own: members have accepted the other")
+			}
+		}
+	}
+	*what = append(*what, "charter")
+	c.Charter = to
+	return nil
+}
+
+// keepAgreement puts the agreement of a community where it stays.
+func (p *planner) keepAgreement(c communityDoc) {
+	if c.Charter == nil || c.Charter.Agreement == nil {
+		return
+	}
+	key := c.Name + "/" + c.Charter.Agreement.SHA256()
+	if _, ok := p.state.agreements[key]; !ok {
+		doc := agreementDoc{Community: c.Name, Made: p.now.UTC().Truncate(time.Second), Agreement: *c.Charter.Agreement}
+		p.state.agreements[key] = doc
+		p.put(kindAgreement, key, doc)
+		p.note(Step{Kind: kindAgreement, Name: key, Action: Made, Detail: "version " + doc.Version})
+	}
 }
 
 func (p *planner) collectionEntry(at, community string, e CollectionEntry) error {

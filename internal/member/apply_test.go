@@ -99,7 +99,7 @@ communities:
 		"user bank-b/soc removed",
 		"membership finance/bank-b removed",
 		"organization bank-b removed",
-		"community finance changed default_tlp",
+		"community finance changed default_tlp amber → green",
 		"membership finance/agency changed reader → writer",
 		"membership finance/bank-a removed",
 		"collection finance/indicators changed description",

@@ -15,24 +15,29 @@ import (
 // A list of members is itself worth stealing. Applying what it returns changes
 // nothing.
 func (s *Service) Describe(who tocsin.Member) Network {
-	d := s.now.Load()
+	d := s.present()
 	var n Network
+	if who.Operator {
+		n.TwoPeople = d.hubs[hubKey].TwoPeople
+	}
 	for _, o := range sorted(d.organizations) {
 		if o.Removed.IsZero() && (who.Operator || o.Name == who.Organization.Name) {
 			n.Organizations = append(n.Organizations, OrganizationEntry{Name: o.Name, Title: o.Title, Kind: o.Kind, Identity: o.Identity, Handling: o.Handling})
 		}
 	}
 	d.describeUsers(n.Organizations)
+	members := map[string][]MemberEntry{}
+	for _, m := range sorted(d.memberships) { // those that are suspended, too
+		members[m.Community] = append(members[m.Community], m.entry())
+	}
 	for _, name := range slices.Sorted(maps.Keys(d.groups)) {
 		g := d.groups[name]
 		if !who.Operator && who.Role(name) < tocsin.Reader {
 			continue
 		}
-		e := CommunityEntry{Name: name, Title: g.Title, Description: g.Description, Default: d.communities[name].Default, Privacy: g.Privacy}
+		e := CommunityEntry{Name: name, Title: g.Title, Description: g.Description, Default: d.communities[name].Default, Privacy: g.Privacy, Charter: d.communities[name].Charter, TwoPeople: d.communities[name].TwoPeople}
 		if who.Operator || who.Role(name) >= tocsin.Operator {
-			for _, m := range g.members {
-				e.Members = append(e.Members, MemberEntry{Organization: m.Organization.Name, Role: m.Role.String()})
-			}
+			e.Members = members[name]
 		}
 		for _, c := range g.collections {
 			e.Collections = append(e.Collections, CollectionEntry{Alias: c.Alias, ID: c.ID, Title: c.Title, Description: c.Description})
@@ -40,6 +45,18 @@ func (s *Service) Describe(who tocsin.Member) Network {
 		n.Communities = append(n.Communities, e)
 	}
 	return n
+}
+
+// entry returns the membership as a document says it.
+func (m membershipDoc) entry() MemberEntry {
+	e := MemberEntry{Organization: m.Organization, Role: m.Role}
+	if m.Suspended != "" {
+		e.Status, e.Reason = Suspended, m.Suspended
+	}
+	if !m.Probation.IsZero() {
+		e.Probation = m.Probation.UTC().Format(time.RFC3339)
+	}
+	return e
 }
 
 // describeUsers adds users and tokens to the organizations that are listed.

@@ -20,6 +20,10 @@ const (
 	kindCommunity    = "community"
 	kindMembership   = "membership"
 	kindCollection   = "collection"
+	kindAgreement    = "agreement"
+	kindApplication  = "application"
+	kindProposal     = "proposal"
+	kindHub          = "hub"
 )
 
 // An organizationDoc is an organization as it is kept. One that was removed
@@ -62,22 +66,42 @@ type communityDoc struct {
 	Default     string    `json:"default_tlp"`
 	Privacy     Privacy   `json:"privacy,omitzero"`
 	Removed     time.Time `json:"removed,omitzero"`
+
+	Charter   *Charter `json:"charter,omitempty"`
+	TwoPeople *bool    `json:"two_people,omitempty"` // whether what widens it takes two; nil: as in the hub
 }
 
 type membershipDoc struct {
-	Community    string `json:"community"`
-	Organization string `json:"organization"`
-	Role         string `json:"role"`
+	Community    string    `json:"community"`
+	Organization string    `json:"organization"`
+	Role         string    `json:"role"`
+	Probation    time.Time `json:"probation,omitzero"`  // until then it only reads
+	Suspended    string    `json:"suspended,omitempty"` // why; "" when it is not
+	Agreement    string    `json:"agreement,omitempty"` // SHA-256 of what it has accepted
+	Accepted     time.Time `json:"accepted,omitzero"`
+}
+
+// An agreementDoc is a version of a community's agreement. It stays: somebody may
+// have accepted it.
+type agreementDoc struct {
+	Community string    `json:"community"`
+	Made      time.Time `json:"made"`
+
+	Agreement
 }
 
 // state is what the store holds, by key.
 type state struct {
 	organizations map[string]organizationDoc
-	users         map[string]userDoc       // "organization/user"
-	tokens        map[string]tokenDoc      // public id
-	communities   map[string]communityDoc  // name
-	memberships   map[string]membershipDoc // "community/organization"
-	collections   map[string]Collection    // id
+	users         map[string]userDoc        // "organization/user"
+	tokens        map[string]tokenDoc       // public id
+	communities   map[string]communityDoc   // name
+	memberships   map[string]membershipDoc  // "community/organization"
+	collections   map[string]Collection     // id
+	agreements    map[string]agreementDoc   // "community/sha256"
+	applications  map[string]applicationDoc // "community/organization"
+	proposals     map[string]proposalDoc    // id
+	hubs          map[string]hubDoc         // [hubKey] alone
 }
 
 func newState() state {
@@ -88,6 +112,10 @@ func newState() state {
 		map[string]communityDoc{},
 		map[string]membershipDoc{},
 		map[string]Collection{},
+		map[string]agreementDoc{},
+		map[string]applicationDoc{},
+		map[string]proposalDoc{},
+		map[string]hubDoc{},
 	}
 }
 
@@ -95,6 +123,8 @@ func (s state) clone() state {
 	return state{
 		maps.Clone(s.organizations), maps.Clone(s.users), maps.Clone(s.tokens),
 		maps.Clone(s.communities), maps.Clone(s.memberships), maps.Clone(s.collections),
+		maps.Clone(s.agreements), maps.Clone(s.applications),
+		maps.Clone(s.proposals), maps.Clone(s.hubs),
 	}
 }
 
@@ -119,6 +149,14 @@ func load(records []Record) (state, error) {
 			err = add(s.memberships, r)
 		case kindCollection:
 			err = add(s.collections, r)
+		case kindAgreement:
+			err = add(s.agreements, r)
+		case kindApplication:
+			err = add(s.applications, r)
+		case kindProposal:
+			err = add(s.proposals, r)
+		case kindHub:
+			err = add(s.hubs, r)
 		default: // a newer version's record could be a restriction: not knowing it is no reason to ignore it
 			err = fmt.Errorf("unknown kind of record")
 		}
@@ -146,6 +184,7 @@ type directory struct {
 	grants     map[string]*grant                 // token id → what it grants
 	groups     map[string]*group                 // community → its parts
 	identities map[string]string                 // STIX identity id → organization
+	until      time.Time                         // when a role changes by itself: probation or a community ends; zero is never
 }
 
 // A grant is what a token lets its bearer be.
@@ -167,7 +206,8 @@ type group struct {
 	byName      map[string]Collection // by id and by alias; neither can look like the other
 }
 
-func build(s state) *directory {
+// build indexes a state as it is at a time.
+func build(s state, now time.Time) *directory {
 	d := &directory{
 		state:      s,
 		roles:      map[string]map[string]tocsin.Role{},
@@ -185,8 +225,12 @@ func build(s state) *directory {
 	}
 	for _, m := range s.memberships {
 		organization, group := s.organizations[m.Organization], d.groups[m.Community]
-		role, ok := tocsin.ParseRole(m.Role)
-		if !ok || group == nil || organization.Name == "" || !organization.Removed.IsZero() {
+		if group == nil || organization.Name == "" || !organization.Removed.IsZero() {
+			continue
+		}
+		role, until := m.role(s.communities[m.Community], now)
+		d.until = earlier(d.until, until)
+		if role == tocsin.Stranger {
 			continue
 		}
 		group.members = append(group.members, Membership{organization.organization(), role})

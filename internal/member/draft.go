@@ -21,15 +21,18 @@ type Applied struct {
 	Changes  []Step     `json:"changes"`
 	Tokens   []NewToken `json:"tokens"`
 	Warnings []string   `json:"warnings,omitempty"`
+	Proposal string     `json:"proposal,omitempty"` // what waits for a second person, by this id
 }
 
 // A Step is what became of one entry.
 type Step struct {
 	Kind   string `json:"kind"`             // "organization", "user", "token", "community", "membership" or "collection"
 	Name   string `json:"name"`             // with the names it stands under: "bank-a/alice/laptop"
-	Action string `json:"action"`           // [Made], [Changed], [Unchanged] or [Removed]
+	Action string `json:"action"`           // [Made], [Changed], [Unchanged], [Removed] or [Waiting]
 	Detail string `json:"detail,omitempty"` // what changed, for people
 	ID     string `json:"id,omitempty"`     // a collection's id, an organization's STIX identity, a token's public id
+
+	record string // what the ledger is told besides
 }
 
 // A NewToken is a token that was just made: the only time that anybody sees
@@ -66,6 +69,14 @@ func newDraft(d *directory, who tocsin.Member) *draft {
 	return draft
 }
 
+// reach says of a new token that it administers the hub.
+func (t tokenDoc) reach() string {
+	if t.Operator {
+		return "operator"
+	}
+	return ""
+}
+
 func (t tokenDoc) name() string { return t.Organization + "/" + t.User + "/" + t.Name }
 
 func (d *draft) note(s Step) { d.applied.Changes = append(d.applied.Changes, s) }
@@ -100,7 +111,7 @@ func (d *draft) makeToken(t tokenDoc) {
 	}
 	sum := hash(secret)
 	t.ID, t.Hash = id, sum[:]
-	d.putToken(t, Made, "")
+	d.putToken(t, Made, t.reach())
 	d.applied.Tokens = append(d.applied.Tokens, NewToken{t.Organization, t.User, t.Name, id, secret})
 }
 
@@ -134,6 +145,9 @@ func (d *draft) removeOrganization(o organizationDoc) {
 	for _, m := range matching(d.state.memberships, func(m membershipDoc) bool { return m.Organization == o.Name }) {
 		d.removeMembership(m)
 	}
+	for _, a := range matching(d.state.applications, func(a applicationDoc) bool { return a.Organization == o.Name }) {
+		d.dropApplication(a)
+	}
 	o.Removed = d.now.UTC().Truncate(time.Second)
 	d.putOrganization(o, Removed, "")
 }
@@ -147,6 +161,9 @@ func (d *draft) putCommunity(c communityDoc, action, detail string) {
 func (d *draft) removeCommunity(c communityDoc) {
 	for _, m := range matching(d.state.memberships, func(m membershipDoc) bool { return m.Community == c.Name }) {
 		d.removeMembership(m)
+	}
+	for _, a := range matching(d.state.applications, func(a applicationDoc) bool { return a.Community == c.Name }) {
+		d.dropApplication(a)
 	}
 	for _, l := range matching(d.state.collections, func(l Collection) bool { return l.Community == c.Name }) {
 		d.removeCollection(l)

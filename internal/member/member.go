@@ -11,7 +11,7 @@ import (
 
 // A Record is one entry of the directory as a store keeps it.
 type Record struct {
-	Kind    string // "organization", "user", "token", "community", "membership", "collection"
+	Kind    string // "organization", "user", "token", "community", "membership", "collection", …
 	Key     string // unique within the kind
 	Doc     []byte // JSON
 	Deleted bool
@@ -24,6 +24,9 @@ type Store interface {
 	// SaveDirectory writes changed records in one transaction, together with a
 	// leaf of the ledger that says who changed what.
 	SaveDirectory(ctx context.Context, changed []Record, change Change) error
+	// Head returns the last position that is taken in a collection, 0 in one that
+	// nothing was ever shared in, and a channel that is closed when there is more.
+	Head(collection string) (int64, <-chan struct{})
 }
 
 // ErrStale means that a store did not save a change, because the directory was

@@ -20,6 +20,7 @@ type memory struct {
 	records map[[2]string]Record
 	changes []Change
 	fail    error
+	head    int64
 	lie     bool // save, then report the failure
 }
 
@@ -30,6 +31,8 @@ func (m *memory) Directory(context.Context) ([]Record, error) {
 	}
 	return all, nil
 }
+
+func (m *memory) Head(string) (int64, <-chan struct{}) { return m.head, nil }
 
 func (m *memory) SaveDirectory(_ context.Context, changed []Record, change Change) error {
 	if m.fail != nil && !m.lie {

@@ -23,6 +23,7 @@ import (
 type Network struct {
 	Organizations []OrganizationEntry `json:"organizations,omitempty" yaml:"organizations"`
 	Communities   []CommunityEntry    `json:"communities,omitempty" yaml:"communities"`
+	TwoPeople     *bool               `json:"two_people,omitempty" yaml:"two_people"` // whether widening takes two people, when there are two; true
 
 	lines map[string]int // JSON Pointer → line of the text it was read from
 }
@@ -68,12 +69,18 @@ type CommunityEntry struct {
 	Members     []MemberEntry     `json:"members,omitempty" yaml:"members"`
 	Collections []CollectionEntry `json:"collections,omitempty" yaml:"collections"`
 	Absent      bool              `json:"absent,omitempty" yaml:"absent"`
+
+	Charter   *Charter `json:"charter,omitempty" yaml:"charter"`       // what it says of itself
+	TwoPeople *bool    `json:"two_people,omitempty" yaml:"two_people"` // whether what widens it takes two people; as in the hub
 }
 
 // A MemberEntry is an organization's part in a community.
 type MemberEntry struct {
 	Organization string `json:"organization" yaml:"organization"`
-	Role         string `json:"role,omitempty" yaml:"role"` // reader, writer, curator or operator
+	Role         string `json:"role,omitempty" yaml:"role"`           // reader, writer, curator or operator
+	Probation    string `json:"probation,omitempty" yaml:"probation"` // the last day on which it only reads, or "none"
+	Status       string `json:"status,omitempty" yaml:"status"`       // active or suspended
+	Reason       string `json:"reason,omitempty" yaml:"reason"`       // why it is suspended
 	Absent       bool   `json:"absent,omitempty" yaml:"absent"`
 }
 
@@ -104,6 +111,7 @@ const (
 	longestTitle       = 200
 	longestDescription = 2000
 	longestPurpose     = 200
+	longestReason      = 1000
 )
 
 // refuse makes an error about a place of the document.
@@ -189,13 +197,12 @@ func (c *checker) community(at string, entry CommunityEntry) {
 	if n := entry.Privacy.ReviewDays; n < 0 || n > 365 {
 		c.add(at+"/privacy/review_days", "a value waits between 1 and 365 days for review", "write a number of days")
 	}
+	c.charter(at+"/charter", entry.Charter)
 	members := map[string]bool{}
 	for j, m := range entry.Members {
 		at := at + "/members/" + strconv.Itoa(j)
 		c.name(at+"/organization", m.Organization, "organization", members)
-		if _, ok := tocsin.ParseRole(m.Role); !ok && (m.Role != "" || !m.Absent) {
-			c.add(at+"/role", "a member needs a role", "write reader, writer, curator or operator")
-		}
+		c.member(at, m)
 	}
 	aliases := map[string]bool{}
 	for j, l := range entry.Collections {
@@ -206,6 +213,26 @@ func (c *checker) community(at string, entry CommunityEntry) {
 		}
 		c.text(at+"/title", l.Title, longestTitle)
 		c.text(at+"/description", l.Description, longestDescription)
+	}
+}
+
+// The states of a membership.
+const (
+	Active    = "active"
+	Suspended = "suspended"
+)
+
+func (c *checker) member(at string, m MemberEntry) {
+	if _, ok := tocsin.ParseRole(m.Role); !ok && (m.Role != "" || !m.Absent && m.Status == "" && m.Probation == "") {
+		c.add(at+"/role", "a member needs a role", "write reader, writer, curator or operator")
+	}
+	if _, err := expiry(m.Probation); err != nil && m.Probation != "none" {
+		c.add(at+"/probation", "this is no date", `write it like 2027-12-31, or "none"`)
+	}
+	c.among(at+"/status", m.Status, []string{Active, Suspended})
+	c.text(at+"/reason", m.Reason, longestReason)
+	if m.Status == Suspended && strings.TrimSpace(m.Reason) == "" {
+		c.add(at+"/reason", "a suspension needs a reason", "say why, for the record and for whom it concerns")
 	}
 }
 

@@ -64,8 +64,29 @@ func (s *Service) reload(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("directory: %w", err)
 	}
-	s.publish(build(state))
+	s.publish(build(state, time.Now()))
 	return nil
+}
+
+// present returns the directory as it is now. Roles that change at a time do so
+// here.
+func (s *Service) present() *directory {
+	if d := s.now.Load(); d.until.IsZero() || time.Now().Before(d.until) {
+		return d
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.planned()
+}
+
+// planned is present, only with s.mu.
+func (s *Service) planned() *directory {
+	d := s.now.Load()
+	if now := time.Now(); !d.until.IsZero() && !now.Before(d.until) {
+		d = build(d.state, now)
+		s.publish(d)
+	}
+	return d
 }
 
 func (s *Service) publish(d *directory) {
@@ -95,7 +116,7 @@ func (s *Service) Authenticate(_ context.Context, secret string) (tocsin.Member,
 	if !ok {
 		return tocsin.Member{}, unknownToken(secret)
 	}
-	g := s.now.Load().grants[id]
+	g := s.present().grants[id]
 	if g == nil {
 		return tocsin.Member{}, unknownToken(secret)
 	}
@@ -119,7 +140,7 @@ func (s *Service) Current(who tocsin.Member) (tocsin.Member, error) {
 	if err := s.confirmed(); err != nil {
 		return tocsin.Member{}, err
 	}
-	g := s.now.Load().grants[who.Token]
+	g := s.present().grants[who.Token]
 	if g == nil {
 		return tocsin.Member{}, &tocsin.Error{Kind: tocsin.Unauthenticated, Message: "the token has been revoked", Hint: "ask the hub's operator for a new one"}
 	}
@@ -144,7 +165,7 @@ func (s *Service) Community(who tocsin.Member, name string) (Community, error) {
 }
 
 func (s *Service) group(who tocsin.Member, name string) (*group, error) {
-	g := s.now.Load().groups[name]
+	g := s.present().groups[name]
 	if g == nil || who.Role(name) < tocsin.Reader && !who.Operator {
 		return nil, &tocsin.Error{Kind: tocsin.NotFound, Message: "there is no such community"}
 	}
@@ -153,7 +174,7 @@ func (s *Service) group(who tocsin.Member, name string) (*group, error) {
 
 // Communities returns the communities in which the member has a part, by name.
 func (s *Service) Communities(who tocsin.Member) []Community {
-	d := s.now.Load()
+	d := s.present()
 	var found []Community
 	for name, role := range who.Roles {
 		if g := d.groups[name]; g != nil && role >= tocsin.Reader {
@@ -168,7 +189,7 @@ func (s *Service) Communities(who tocsin.Member) []Community {
 // has no part in its community. Administering the hub is no part in it.
 func (s *Service) Collection(who tocsin.Member, community, idOrAlias string) (Collection, error) {
 	if who.Role(community) >= tocsin.Reader {
-		if g := s.now.Load().groups[community]; g != nil {
+		if g := s.present().groups[community]; g != nil {
 			if c, ok := g.byName[idOrAlias]; ok {
 				return c, nil
 			}
@@ -180,7 +201,7 @@ func (s *Service) Collection(who tocsin.Member, community, idOrAlias string) (Co
 // Collections returns a community's collections by alias, not found when the
 // member has no part in it. The slice must not be changed.
 func (s *Service) Collections(who tocsin.Member, community string) ([]Collection, error) {
-	g := s.now.Load().groups[community]
+	g := s.present().groups[community]
 	if g == nil || who.Role(community) < tocsin.Reader {
 		return nil, &tocsin.Error{Kind: tocsin.NotFound, Message: "there is no such community"}
 	}
@@ -191,7 +212,7 @@ func (s *Service) Collections(who tocsin.Member, community string) ([]Collection
 // does not exist. It is for the hub's own decisions: a list of members is not
 // for every member. The slice must not be changed.
 func (s *Service) Members(community string) []Membership {
-	if g := s.now.Load().groups[community]; g != nil {
+	if g := s.present().groups[community]; g != nil {
 		return g.members
 	}
 	return nil
@@ -200,7 +221,7 @@ func (s *Service) Members(community string) []Membership {
 // Reviewers returns how many people decide alike in a community before a masked
 // value is restored: 1 or 2.
 func (s *Service) Reviewers(community string) int {
-	if g := s.now.Load().groups[community]; g != nil {
+	if g := s.present().groups[community]; g != nil {
 		return max(g.Privacy.Reviewers, 1)
 	}
 	return 1
@@ -210,7 +231,7 @@ func (s *Service) Reviewers(community string) int {
 // long what waits does so.
 func (s *Service) Privacy(community string) (strict bool, reviewTime time.Duration) {
 	days := 0
-	if g := s.now.Load().groups[community]; g != nil {
+	if g := s.present().groups[community]; g != nil {
 		strict, days = g.Privacy.Path == PathStrict, g.Privacy.ReviewDays
 	}
 	if days == 0 {
@@ -232,8 +253,8 @@ func (s *Service) save(ctx context.Context, d *draft) error {
 	}
 	change := Change{Organization: d.who.Organization.Name, User: d.who.User}
 	for _, c := range d.applied.Changes {
-		if c.Action != Unchanged {
-			change.Summary = append(change.Summary, c.Kind+" "+c.Name+": "+c.Action)
+		if c.Action != Unchanged && c.Action != Waiting {
+			change.Summary = append(change.Summary, c.Kind+" "+c.Name+": "+c.Action+c.record)
 		}
 	}
 	if err := s.store.SaveDirectory(ctx, d.records, change); err != nil {
@@ -244,7 +265,7 @@ func (s *Service) save(ctx context.Context, d *draft) error {
 		}
 		return fmt.Errorf("save directory: %w", err)
 	}
-	s.publish(build(d.state))
+	s.publish(build(d.state, time.Now()))
 	return nil
 }
 
@@ -276,7 +297,7 @@ func (s *Service) OperatorToken(ctx context.Context) (token string, err error) {
 }
 
 func (s *Service) operatorToken(ctx context.Context) (string, error) {
-	now := s.now.Load()
+	now := s.planned()
 	if now.operators() > 0 {
 		return "", nil
 	}
@@ -304,7 +325,7 @@ func (s *Service) RevokeToken(ctx context.Context, who tocsin.Member, id string)
 }
 
 func (s *Service) revokeToken(ctx context.Context, who tocsin.Member, id string) error {
-	now := s.now.Load()
+	now := s.planned()
 	t, ok := now.tokens[id]
 	if !ok || !who.Operator && (t.Organization != who.Organization.Name || t.User != who.User) {
 		return &tocsin.Error{Kind: tocsin.NotFound, Message: "there is no such token"}

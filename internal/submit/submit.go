@@ -26,11 +26,14 @@ type Finder interface {
 	Scan(ctx context.Context, s store.Scan) (store.Scanned, error)
 }
 
-// A Directory knows how communities deal with what may be personal.
+// A Directory knows whether communities take submissions, and how they deal with
+// what may be personal.
 type Directory interface {
 	// Privacy returns whether free text waits for a person in a community, and how
 	// long what waits does so.
 	Privacy(community string) (strict bool, reviewTime time.Duration)
+	// Accepts returns a refusal when a community has ended and takes nothing more.
+	Accepts(community string) error
 }
 
 // A Service takes submissions. It is safe for concurrent use.
@@ -74,6 +77,9 @@ func (s *Service) Submit(ctx context.Context, who tocsin.Member, to authorize.Ta
 
 // admit does all of the journey that only computes, behind those who read.
 func (s *Service) admit(ctx context.Context, who tocsin.Member, to authorize.Target, text []byte) (admitted authorize.Admitted, err error) {
+	if err := s.Directory.Accepts(to.Community); err != nil {
+		return admitted, fmt.Errorf("community: %w", err)
+	}
 	_, to.ReviewTime = s.Directory.Privacy(to.Community)
 	waited := s.Crew.Do(ctx, func() {
 		var valid validate.Bundle
