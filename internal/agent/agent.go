@@ -14,6 +14,7 @@ import (
 	"tocsin"
 	"tocsin/internal/guard"
 	"tocsin/internal/hubclient"
+	"tocsin/internal/observe"
 )
 
 // Options say what an agent does. Hub, Collections and State are required.
@@ -31,6 +32,7 @@ type Options struct {
 	Files   []string      // indicators that come from no hub: STIX, MISP, CSV or lists; read again when they change
 	Logs    []string      // log files to watch, each from its beginning; of patterns (*, ?, […]), what is there and comes
 	Allow   []string      // addresses, networks and domains that are never blocked, see [guard.AllowList]
+	Window  time.Duration // how long events are kept for patterns of several; 0: those are not looked for
 	Quiet   bool          // look, but send no sightings and do not confirm what is in force
 	First   time.Duration // how long after its first hit an indicator is reported; one second when zero
 	Summary time.Duration // how often the hits after that are summed up and reported; one hour when zero
@@ -145,6 +147,7 @@ func Run(ctx context.Context, o Options) error {
 	if len(o.Logs) > 0 {
 		running.Go(func() { a.watchAll(ctx) })
 		running.Go(func() { a.report(ctx) })
+		running.Go(func() { a.tellPatterns(ctx) })
 	}
 	if len(o.Collections) > 0 && !o.Quiet {
 		running.Go(func() { a.confirmAll(ctx) })
@@ -187,6 +190,9 @@ func open(o Options) (*agent, error) {
 	a := &agent{
 		Options: o, changed: make(chan struct{}, 1), book: newBook(protected), unsettled: map[string]bool{}, settled: make(chan struct{}),
 		confirms: newConfirms(),
+	}
+	if o.Window > 0 {
+		a.book.events = observe.NewWindow(o.Window)
 	}
 	for _, c := range o.Collections {
 		a.book.order = append(a.book.order, c.key())

@@ -10,6 +10,7 @@ import (
 	"tocsin/internal/guard"
 	parsed "tocsin/internal/indicator"
 	"tocsin/internal/match"
+	"tocsin/internal/observe"
 	"tocsin/internal/taxii/client"
 	"tocsin/stix"
 )
@@ -24,6 +25,9 @@ type book struct {
 	policies parsed.Policies         // what markings allow
 	marked   map[string][]*indicator // marking → valid indicators that have it
 	set      *match.Set              // values of valid indicators that may be looked for, by indicator.key
+	patterns *observe.Patterns       // of valid indicators that may be looked for, by indicator.key
+	events   *observe.Window         // for patterns of several events; nil: those are not sought
+	unsought int                     // patterns of valid indicators that are not looked for
 	unread   int                     // constants of valid indicators that are no value
 	due      dueList                 // what becomes valid or invalid, and when
 	count    int                     // indicators on all shelves
@@ -57,7 +61,8 @@ type change struct {
 func newBook(g *guard.Guard) *book {
 	return &book{
 		guard: g, shelves: map[string]*shelf{}, cursors: map[string]cursors{}, policies: parsed.Policies{}, marked: map[string][]*indicator{}, set: match.NewSet(),
-		dirty: map[match.Value]change{}, touched: map[*indicator]bool{},
+		patterns: observe.NewPatterns(),
+		dirty:    map[match.Value]change{}, touched: map[*indicator]bool{},
 	}
 }
 
@@ -183,7 +188,7 @@ func (b *book) settle(in *indicator, now time.Time) {
 		b.touched[in] = true
 	}
 	switch {
-	case in.Revoked || in.Benign || len(in.Values) == 0 && in.Rule == "":
+	case in.Revoked || in.Benign || len(in.Values) == 0 && in.Rule == "" && in.Pattern == "":
 	case now.Before(in.From):
 		heap.Push(&b.due, dueEntry{in.From, in})
 	case valid && !in.Until.IsZero():
@@ -235,6 +240,7 @@ func (b *book) activate(in *indicator) {
 		}
 		b.dirty[v] = change{in, in.came}
 	}
+	b.seek(in)
 	b.touched[in] = true
 }
 
@@ -257,6 +263,7 @@ func (b *book) deactivate(in *indicator) {
 		}
 		b.dirty[v] = change{in, time.Time{}}
 	}
+	b.abandon(in)
 	in.sought = false
 	b.touched[in] = true
 }

@@ -10,6 +10,7 @@ import (
 
 	parsed "tocsin/internal/indicator"
 	"tocsin/internal/match"
+	"tocsin/internal/observe"
 	"tocsin/stix"
 	"tocsin/tlp"
 )
@@ -21,6 +22,7 @@ type indicator struct {
 	Version    time.Time     `json:"v,omitzero"`     // its modified property
 	Values     values        `json:"is,omitempty"`   // each makes its pattern match alone
 	Unread     int           `json:"u,omitempty"`    // constants of the pattern that are no value
+	Pattern    string        `json:"p,omitempty"`    // the STIX pattern, where Values are not all of it
 	From       time.Time     `json:"from,omitzero"`  // when it becomes valid
 	Until      time.Time     `json:"until,omitzero"` // when it is no longer valid; zero: never
 	Revoked    bool          `json:"gone,omitempty"` // for good (STIX 2.1 §3.6)
@@ -34,10 +36,11 @@ type indicator struct {
 	Kind       string        `json:"kind,omitempty"` // of the rule that it carries
 	Rule       string        `json:"rule,omitempty"`
 
-	shelf  *shelf    // where it is kept
-	active bool      // it is valid now: its values are in the set, as far as it may be looked for
-	sought bool      // its values are in the set
-	came   time.Time // when it came; zero: in an earlier run
+	shelf  *shelf           // where it is kept
+	active bool             // it is valid now: its values are in the set, as far as it may be looked for
+	sought bool             // its values are in the set
+	came   time.Time        // when it came; zero: in an earlier run
+	whole  *observe.Pattern // what Pattern is, while it is sought
 }
 
 // values are written to the state as kind and text, and read like any other
@@ -84,10 +87,10 @@ func readIndicator(v stix.Value) (*indicator, bool) {
 		return nil, false
 	}
 	if !in.Revoked && in.From.IsZero() { // it is required (STIX 2.1 §4.7)
-		in.Values, in.Rule = nil, "" // kept, so that an older version does not stand in for it
+		in.Values, in.Rule, in.Pattern = nil, "", "" // kept, so that an older version does not stand in for it
 	}
 	if until := v.Get("valid_until"); until.Exists() && in.Until.IsZero() {
-		in.Values, in.Rule = nil, ""
+		in.Values, in.Rule, in.Pattern = nil, "", ""
 	}
 	return reduce(&in), true
 }
@@ -98,7 +101,7 @@ func reduce(in *parsed.Indicator) *indicator {
 		return &indicator{ID: in.ID, Version: in.Version, Revoked: true}
 	}
 	kept := &indicator{
-		ID: in.ID, Version: in.Version, Values: in.Values, Unread: in.Unread, From: in.From, Until: in.Until, Benign: in.Benign, Action: in.Action,
+		ID: in.ID, Version: in.Version, Values: in.Values, Unread: in.Unread, Pattern: in.Pattern, From: in.From, Until: in.Until, Benign: in.Benign, Action: in.Action,
 		Marked: in.Marked, TLP: in.TLP, Quiet: in.Quiet, Creator: in.Creator, Confidence: in.Confidence, Rule: in.Rule,
 	}
 	if kept.Rule != "" {

@@ -44,7 +44,9 @@ func (a *agent) search(ctx context.Context, path string, c logs.Chunk, format lo
 	now := time.Now()
 	var seen []sight
 	a.mu.RLock()
-	hits, _ := scan.Search(a.book.set, format, c)
+	sought := scan.Sought{Values: a.book.set, Patterns: a.book.patterns, Events: a.book.events}
+	hits, _ := sought.Search(format, c)
+	hits = sought.Settle(hits)
 	for len(hits) > 0 { // line by line: what stands in one twice was seen once
 		same := 1
 		for same < len(hits) && hits[same].Line == hits[0].Line {

@@ -85,6 +85,7 @@ where it ended, also when the hub is away.`,
 	f.BoolVar(&o.options.Quiet, "quiet", false, "look, but report no sightings")
 	f.DurationVar(&o.options.First, "first", time.Second, "how long after its first hit an indicator is reported")
 	f.DurationVar(&o.options.Summary, "summary", time.Hour, "how often further hits are summed up and reported")
+	f.DurationVar(&o.options.Window, "window", 0, "how long events are kept for STIX patterns of several (FOLLOWEDBY, WITHIN, REPEATS); 0: such patterns are not looked for")
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json, for what goes wrong, on standard error")
 	f.StringVar(&o.logLevel, "log-level", "warn", "debug, info, warn or error")
 	return c

@@ -75,6 +75,7 @@ type agentConfig struct {
 	Quiet       bool           `yaml:"quiet"`
 	First       time.Duration  `yaml:"first"`
 	Summary     time.Duration  `yaml:"summary"`
+	Window      time.Duration  `yaml:"window"`
 }
 
 // An exportConfig is one export.
@@ -129,6 +130,9 @@ func (o *agentFlags) readConfig(given func(flag string) bool) error {
 	}
 	if c.Summary > 0 && !given("summary") {
 		o.options.Summary = c.Summary
+	}
+	if c.Window > 0 && !given("window") {
+		o.options.Window = c.Window
 	}
 	o.collections = append(o.collections, c.Collections...)
 	o.options.Files = append(o.options.Files, c.Indicators...)

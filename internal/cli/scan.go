@@ -14,14 +14,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tocsin"
 	"tocsin/internal/indicator"
 	"tocsin/internal/match"
+	"tocsin/internal/observe"
 	"tocsin/internal/scan"
 )
 
 type scanFlags struct {
 	indicators []string
 	all        bool
+	window     time.Duration
 }
 
 func (a *app) scan() *cobra.Command {
@@ -39,6 +42,11 @@ Indicators come from STIX bundles, MISP events, CSV and plain lists: --indicator
 not in 192.0.2.10, but evil.example is in www.evil.example. Expired and revoked
 indicators, and those that may not be acted upon, are left out.
 
+STIX patterns that join comparisons are compared with the fields of one event, and those
+of several events (AND, FOLLOWEDBY, REPEATS, WITHIN) with the events of --window, by the
+times that the logs tell. Lines are found by an exact value that has to be in them; a
+pattern without one is told as not sought. docs/patterns.md says what is compared.
+
 With --json it writes a line for each hit: file, line, offset, time, indicator, field.
 Exit code: 0 when nothing was found, 1 when something was.`,
 		Example: `  tocsin scan --indicators threats.json conn.log dns.log.gz
@@ -53,6 +61,7 @@ Exit code: 0 when nothing was found, 1 when something was.`,
 	f := c.Flags()
 	f.StringArrayVarP(&o.indicators, "indicators", "i", nil, "file with indicators: STIX, MISP, CSV or a list; may be given more than once")
 	f.BoolVar(&o.all, "all", false, "also look for what is expired or revoked")
+	f.DurationVar(&o.window, "window", 24*time.Hour, "how long events are kept for patterns of several; 0: such patterns are not sought")
 	return c
 }
 
@@ -67,12 +76,13 @@ type hitLine struct {
 	Value     string    `json:"value"`
 	Field     string    `json:"field"`
 	Found     string    `json:"found"`
+	Events    int       `json:"events,omitempty"` // of how many a pattern was matched
 }
 
 // A tally is what was found of one indicator's value.
 type tally struct {
 	value, indicator string
-	kind             match.Kind
+	kind             string
 	count            int
 	first            string // where it was found first
 	when             time.Time
@@ -82,7 +92,7 @@ func (a *app) runScan(ctx context.Context, o scanFlags, files []string) error {
 	if len(o.indicators) == 0 {
 		return usage("what should be looked for?", "give a file that has indicators: --indicators FILE")
 	}
-	set, err := a.loadSet(o)
+	sought, looked, err := a.loadSet(o)
 	if err != nil {
 		return err
 	}
@@ -104,7 +114,7 @@ func (a *app) runScan(ctx context.Context, o scanFlags, files []string) error {
 			return err
 		}
 		in.read.r = &watched{in.read.r, func() { bar.at(before+in.read.n, (before+in.read.n)/1_000_000) }}
-		stats, err := scan.Run(ctx, set, in.read, func(h scan.Hit) error { return a.found(in.name, h, tallies) })
+		stats, err := scan.Run(ctx, sought, in.read, func(h scan.Hit) error { return a.found(in.name, h, tallies) })
 		before += in.read.n
 		in.close()
 		scanned, lines, hits = scanned+stats.Bytes, lines+stats.Lines, hits+stats.Hits
@@ -120,8 +130,9 @@ func (a *app) runScan(ctx context.Context, o scanFlags, files []string) error {
 		a.showTallies(tallies)
 	}
 	seconds := max(time.Since(began).Seconds(), 1e-6)
+	a.tellLost(sought)
 	a.note("%s in %s and %.1f MB, %.0f MB/s; %s looked for", count(int(hits), "hit"), count(int(lines), "line"), float64(scanned)/1e6,
-		float64(scanned)/1e6/seconds, count(set.Len(), "value"))
+		float64(scanned)/1e6/seconds, looked)
 	if len(failed) > 0 {
 		return failed[0]
 	}
@@ -131,42 +142,98 @@ func (a *app) runScan(ctx context.Context, o scanFlags, files []string) error {
 	return nil
 }
 
-// loadSet reads what to look for.
-func (a *app) loadSet(o scanFlags) (*match.Set, error) {
-	set, now := match.NewSet(), time.Now()
-	unread, notNow, forbidden := 0, 0, 0
+// loadSet reads what to look for, and says how much that is.
+func (a *app) loadSet(o scanFlags) (scan.Sought, string, error) {
+	sought, now := scan.Sought{Values: match.NewSet(), Patterns: observe.NewPatterns()}, time.Now()
+	if o.window > 0 {
+		sought.Events = observe.NewWindow(o.window)
+	}
+	out := map[string]int{}
+	var patterns []*indicator.Indicator
 	for _, name := range o.indicators {
 		result, err := a.readIndicators(name)
 		if err != nil {
-			return nil, err
+			return sought, "", err
 		}
-		unread += result.Unread
+		out["cannot be looked for"] += result.Unread
 		for i := range result.Indicators {
 			in := &result.Indicators[i]
 			switch {
 			case in.Benign || !o.all && !in.Valid(now):
-				notNow++
+				out["not valid now"]++
 				continue
 			case in.Action < indicator.Detect:
-				forbidden++
+				out["may not be acted upon (PAP, IEP)"]++
 				continue
+			case in.Pattern != "":
+				patterns = append(patterns, in)
 			}
 			for _, v := range in.Values {
-				if !set.Add(orElse(in.ID, v.Text()), v) {
-					unread++
+				if !sought.Values.Add(orElse(in.ID, v.Text()), v) {
+					out["cannot be looked for"]++
 				}
 			}
 		}
 	}
-	for what, n := range map[string]int{"cannot be looked for": unread, "not valid now": notNow, "may not be acted upon (PAP, IEP)": forbidden} {
-		if n > 0 {
+	for _, what := range slices.Sorted(maps.Keys(out)) {
+		if n := out[what]; n > 0 {
 			a.note("%s left out: %s", count(n, "indicator"), what)
 		}
 	}
-	if set.Len() == 0 {
-		return nil, usage("there is nothing to look for", "give a file that has indicators: --indicators FILE")
+	looked, alone := count(sought.Values.Len(), "value"), sought.Values.Len()
+	a.loadPatterns(sought, patterns)
+	switch n := sought.Patterns.Len(); {
+	case n > 0 && alone > 0:
+		looked += " and " + count(n, "pattern")
+	case n > 0:
+		looked = count(n, "pattern")
 	}
-	return set, nil
+	if sought.Values.Len() == 0 {
+		return sought, "", usage("there is nothing to look for", "give a file that has indicators: --indicators FILE")
+	}
+	return sought, looked, nil
+}
+
+// loadPatterns adds patterns, and says which of them are not sought.
+func (a *app) loadPatterns(sought scan.Sought, from []*indicator.Indicator) {
+	unsought, missing := map[string]int{}, 0
+	for _, in := range from {
+		p, err := observe.Compile(in.Pattern, in.Values)
+		switch e, ok := errors.AsType[*tocsin.Error](err); {
+		case ok:
+			unsought[e.Message]++
+		case p.Events() && sought.Events == nil:
+			unsought["it may take several events, and --window is 0"]++
+		default:
+			missing += p.Missing + sought.Patterns.Add(in.ID, p, sought.Values)
+		}
+	}
+	for _, why := range slices.Sorted(maps.Keys(unsought)) {
+		a.note("%s not sought: %s", count(unsought[why], "pattern"), why)
+	}
+	if missing > 0 {
+		a.note("%s of patterns not sought: no exact value has to stand in the line", count(missing, "alternative"))
+	}
+}
+
+// tellLost says what patterns were not compared with.
+func (a *app) tellLost(sought scan.Sought) {
+	if sought.Events == nil {
+		return
+	}
+	lost := sought.Events.Lost()
+	for _, l := range []struct {
+		n   int64
+		why string
+	}{
+		{lost.Dropped, "forgotten before a pattern of several was complete: there were too many"},
+		{lost.Untimed, "not compared with patterns that ask when: the line does not say"},
+		{lost.Complex, "not compared: the pattern is too complex for them"},
+	} {
+		if l.n > 0 {
+			a.note("%s %s", count(int(l.n), "event"), l.why)
+		}
+	}
 }
 
 // readIndicators reads a file of any of the formats.
@@ -197,16 +264,20 @@ func (w *watched) Read(b []byte) (int, error) {
 
 // found tells of a hit, or counts it for the table.
 func (a *app) found(file string, h scan.Hit, tallies map[string]*tally) error {
+	kind := h.Value.Kind().String()
+	if h.Events > 0 {
+		kind = "pattern"
+	}
 	if a.json {
 		return writeLine(a.Stdout, hitLine{
-			File: file, Line: h.Line, Offset: h.Offset, Time: h.Time, Indicator: h.Indicator, Kind: h.Value.Kind().String(), Value: h.Value.Text(), Field: h.Field,
+			File: file, Line: h.Line, Offset: h.Offset, Time: h.Time, Indicator: h.Indicator, Kind: kind, Events: h.Events, Value: h.Value.Text(), Field: h.Field,
 			Found: strings.ToValidUTF8(h.Found, "\ufffd"),
 		})
 	}
-	key := h.Indicator + "\x00" + h.Value.Text()
+	key := h.Indicator + "\x00" + kind + "\x00" + h.Value.Text()
 	t := tallies[key]
 	if t == nil {
-		t = &tally{value: h.Value.Text(), indicator: h.Indicator, kind: h.Value.Kind(), first: fmt.Sprintf("%s:%d %s", file, h.Line, h.Field), when: h.Time}
+		t = &tally{value: h.Value.Text(), indicator: h.Indicator, kind: kind, first: fmt.Sprintf("%s:%d %s", file, h.Line, h.Field), when: h.Time}
 		tallies[key] = t
 	}
 	t.count++
@@ -233,7 +304,7 @@ func (a *app) showTallies(tallies map[string]*tally) {
 		if id == t.value {
 			id = ""
 		}
-		rows = append(rows, []string{grouped(t.count), t.kind.String(), t.value, when, t.first, id})
+		rows = append(rows, []string{grouped(t.count), t.kind, t.value, when, t.first, id})
 	}
 	a.table([]string{"HITS", "KIND", "VALUE", "FIRST", "WHERE", "INDICATOR"}, rows)
 	if n := len(all) - mostTallied; n > 0 {

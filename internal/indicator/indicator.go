@@ -39,6 +39,9 @@ type Indicator struct {
 	// Quiet says that to tell of it would tell too many that it exists: TLP:RED.
 	Quiet  bool
 	Unread int // constants of its pattern that are no value
+	// Pattern is the STIX pattern when Values are not all that can make it match:
+	// it joins comparisons, or events, or is about times. It may be no pattern.
+	Pattern string
 }
 
 // Valid reports whether it is to be used at a moment.
@@ -172,8 +175,13 @@ func FromSTIX(v stix.Value) (Indicator, bool) {
 		in.Rule = v.Get("pattern").Text()
 		return in, true
 	}
-	if parsed, err := pattern.Parse(v.Get("pattern").Text()); err == nil {
+	text := v.Get("pattern").Text()
+	parsed, err := pattern.Parse(text)
+	if err == nil {
 		in.Values, in.Unread = Values(parsed)
+	}
+	if err != nil || !whole(parsed, len(in.Values) > 0) {
+		in.Pattern = text
 	}
 	return in, true
 }
@@ -245,6 +253,24 @@ func Values(p *pattern.Pattern) (found []match.Value, unread int) {
 		}
 	}
 	return found, unread
+}
+
+// whole reports whether Values has read all of a pattern: whatever matches it
+// has one of them.
+func whole(p *pattern.Pattern, any bool) bool {
+	if _, ok := endpoint(p); ok {
+		return true
+	}
+	all := p.Atoms()
+	if len(all) == 1 && isSubset(p.Text(), all[0]) {
+		return any
+	}
+	for _, a := range p.Alone() {
+		if len(kindsOf(a)) == 0 || !a.Window.IsZero() {
+			return false
+		}
+	}
+	return len(p.Alone()) == len(all)
 }
 
 // isSubset reports whether a pattern is nothing but [address ISSUBSET network],

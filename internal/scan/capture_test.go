@@ -53,7 +53,7 @@ func TestCapturesAreLogs(t *testing.T) {
 	}
 	for _, log := range [][]byte{capture.Bytes(), packed.Bytes()} {
 		var got []string
-		stats, err := Run(context.Background(), set, bytes.NewReader(log), func(h Hit) error {
+		stats, err := Run(context.Background(), Sought{Values: set}, bytes.NewReader(log), func(h Hit) error {
 			got = append(got, fmt.Sprintf("%d %s %s %v", h.Line, h.Field, h.Value.Text(), h.Time.Equal(at)))
 			return nil
 		})

@@ -8,12 +8,22 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"tocsin/internal/logs"
 	"tocsin/internal/match"
+	"tocsin/internal/observe"
 )
+
+// Sought is what to look for. Patterns may be nil, and so may be Events; then
+// patterns that may take more than one event are not compared.
+type Sought struct {
+	Values   *match.Set
+	Patterns *observe.Patterns
+	Events   *observe.Window
+}
 
 // A Hit is a place in a log where an indicator's value stands.
 type Hit struct {
@@ -24,6 +34,17 @@ type Hit struct {
 	Offset    int64     // of Found in the log, decompressed, in bytes
 	Time      time.Time // when the event happened; zero when the log does not say
 	Field     string    // of the event; "text" when it has none
+	// Events is of how many events a pattern was matched, whose anchor Value is and
+	// of which this is the last; 0 for a value by itself.
+	Events int
+
+	part *part // it is a match only if others were seen before
+}
+
+// A part is an event that may be a part of a pattern's match.
+type part struct {
+	pattern *observe.Pattern
+	event   observe.Event
 }
 
 // Stats are about a whole log.
@@ -46,7 +67,7 @@ type piece struct {
 // Run looks through a log to its end and calls found for every hit, in order.
 // What a damaged log has before the damage is looked through; then Run returns
 // the error.
-func Run(ctx context.Context, set *match.Set, r io.Reader, found func(Hit) error) (Stats, error) {
+func Run(ctx context.Context, sought Sought, r io.Reader, found func(Hit) error) (Stats, error) {
 	source, err := logs.NewSource(r)
 	if err != nil {
 		return Stats{}, err //nolint:wrapcheck // it says what is wrong with the log
@@ -62,7 +83,7 @@ func Run(ctx context.Context, set *match.Set, r io.Reader, found func(Hit) error
 	for range workers {
 		running.Go(func() {
 			for p := range work {
-				p.hits, p.lines = Search(set, source.Format, p.Chunk)
+				p.hits, p.lines = sought.Search(source.Format, p.Chunk)
 				close(p.done)
 			}
 		})
@@ -94,7 +115,7 @@ func Run(ctx context.Context, set *match.Set, r io.Reader, found func(Hit) error
 		case <-ctx.Done():
 			return stats, ctx.Err() //nolint:wrapcheck // told apart by the caller
 		}
-		for _, h := range p.hits {
+		for _, h := range sought.Settle(p.hits) {
 			h.Line += stats.Lines
 			if err := found(h); err != nil {
 				return stats, fmt.Errorf("hit: %w", err)
@@ -112,41 +133,116 @@ func Run(ctx context.Context, set *match.Set, r io.Reader, found func(Hit) error
 
 // Search looks through some whole lines of a log and returns the hits and how
 // many lines there are; the hits count lines from the chunk's first. Only lines
-// with hits are taken apart. Nothing may change the set meanwhile.
-func Search(set *match.Set, format logs.Format, c logs.Chunk) (hits []Hit, total int64) {
+// with hits are taken apart. [Sought.Settle] says which of the hits are any.
+// Nothing may change what is sought meanwhile.
+func (s Sought) Search(format logs.Format, c logs.Chunk) (hits []Hit, total int64) {
 	text := c.Text
 	total = int64(bytes.Count(text, []byte{'\n'}))
 	if n := len(text); n > 0 && text[n-1] != '\n' {
 		total++
 	}
-	counted, lines := 0, int64(1)
-	start, end := 0, -1 // of the line that is taken apart
-	var event logs.Event
-	for _, h := range set.AppendParts(nil, text) {
-		if h.Offset >= end {
-			lines += int64(bytes.Count(text[counted:h.Offset], []byte{'\n'}))
-			counted = h.Offset
-			start = bytes.LastIndexByte(text[:h.Offset], '\n') + 1
-			if end = bytes.IndexByte(text[h.Offset:], '\n') + h.Offset; end < h.Offset {
-				end = len(text)
-			}
-			header := logs.Header(format, text[:start], c.Header)
-			event = logs.Parse(format, bytes.TrimSuffix(text[start:end], []byte{'\r'}), header)
+	l := line{sought: s, format: format, chunk: c, number: 1, end: -1}
+	for _, h := range s.Values.AppendParts(nil, text) {
+		if h.Offset >= l.end {
+			l.next(h.Offset)
 		}
-		line := text[start:end]
-		field := event.At(h.Offset - start)
+		if pattern, id, ok := s.Patterns.Anchored(h.ID); ok {
+			hits = l.compare(hits, pattern, id, h)
+			continue
+		}
+		field := l.parsed.At(h.Offset - l.start)
 		if h.Part {
-			port := event.Port(line, field)
+			port := l.parsed.Port(text[l.start:l.end], field)
 			if _, want, ok := cutPort(h.Value.Text()); !ok || port != want {
 				continue
 			}
 			field += ":port"
 		}
-		hits = append(hits, Hit{
-			Indicator: h.ID, Value: h.Value, Found: string(text[h.Offset:h.End]), Line: lines, Offset: c.Offset + int64(h.Offset), Time: event.Time, Field: field,
-		})
+		hits = append(hits, l.hit(h, h.ID, field))
 	}
 	return hits, total
+}
+
+// Settle returns the hits that are any, in their order: of an event that a
+// pattern asks for beside others, whether those were seen. It has to be called
+// with the hits of each piece of a log in turn.
+func (s Sought) Settle(hits []Hit) []Hit {
+	kept := hits[:0]
+	for _, h := range hits {
+		if h.part != nil {
+			if s.Events == nil {
+				continue
+			}
+			if h.Events = s.Events.Add(h.part.pattern, &h.part.event); h.Events == 0 {
+				continue
+			}
+			h.part = nil
+		}
+		kept = append(kept, h)
+	}
+	clear(hits[len(kept):])
+	return kept
+}
+
+// A line is the one that is taken apart.
+type line struct {
+	sought     Sought
+	format     logs.Format
+	chunk      logs.Chunk
+	start, end int // in the chunk's text
+	number     int64
+	counted    int // up to where lines were counted
+	parsed     logs.Event
+	event      *observe.Event // nil until a pattern asks
+	asked      []string       // the indicators whose patterns were compared with it
+}
+
+// next takes the line apart that has a place.
+func (l *line) next(offset int) {
+	text := l.chunk.Text
+	l.number += int64(bytes.Count(text[l.counted:offset], []byte{'\n'}))
+	l.counted = offset
+	l.start = bytes.LastIndexByte(text[:offset], '\n') + 1
+	if l.end = bytes.IndexByte(text[offset:], '\n') + offset; l.end < offset {
+		l.end = len(text)
+	}
+	header := logs.Header(l.format, text[:l.start], l.chunk.Header)
+	l.parsed = logs.Parse(l.format, bytes.TrimSuffix(text[l.start:l.end], []byte{'\r'}), header)
+	l.event, l.asked = nil, l.asked[:0]
+}
+
+func (l *line) hit(h match.Hit, id, field string) Hit {
+	return Hit{
+		Indicator: id, Value: h.Value, Found: string(l.chunk.Text[h.Offset:h.End]), Line: l.number,
+		Offset: l.chunk.Offset + int64(h.Offset), Time: l.parsed.Time, Field: field,
+	}
+}
+
+// compare compares a pattern with the line that an anchor of it stands in,
+// once.
+func (l *line) compare(hits []Hit, p *observe.Pattern, id string, h match.Hit) []Hit {
+	if p == nil || p.Events() && l.sought.Events == nil || slices.Contains(l.asked, id) {
+		return hits
+	}
+	l.asked = append(l.asked, id)
+	if l.event == nil {
+		e := l.sought.Patterns.Event(l.format, bytes.TrimSuffix(l.chunk.Text[l.start:l.end], []byte{'\r'}), &l.parsed)
+		l.event = &e
+	}
+	found := l.hit(h, id, l.parsed.At(h.Offset-l.start))
+	if p.Events() {
+		found.part = &part{p, *l.event}
+		return append(hits, found)
+	}
+	matched, err := p.Match(l.event)
+	if err != nil && l.sought.Events != nil {
+		l.sought.Events.Note(err)
+	}
+	if !matched {
+		return hits
+	}
+	found.Events = 1
+	return append(hits, found)
 }
 
 // cutPort takes an endpoint apart.

@@ -179,7 +179,7 @@ func (r *reference) all(text string) (found []string) {
 
 func hitsOf(t testing.TB, set *match.Set, log []byte) (found []string, stats Stats) {
 	t.Helper()
-	stats, err := Run(context.Background(), set, bytes.NewReader(log), func(h Hit) error {
+	stats, err := Run(context.Background(), Sought{Values: set}, bytes.NewReader(log), func(h Hit) error {
 		if s := fmt.Sprintf("%d %s", h.Line, h.Value.Text()); !slices.Contains(found, s) {
 			found = append(found, s)
 		}
@@ -333,7 +333,7 @@ func TestAHitSaysWhereAndWhen(t *testing.T) {
 		"DNS query":  {logs.Text, "01-Mar-2026 10:05:03.000 queries: info: client @0x7f 192.0.2.9#53 (evil.example): query: evil.example IN A +\n", []string{"1 text 192.0.2.9", "1 text evil.example", "1 text evil.example"}, true},
 	} {
 		var got []string
-		stats, err := Run(context.Background(), set, strings.NewReader(test.log), func(h Hit) error {
+		stats, err := Run(context.Background(), Sought{Values: set}, strings.NewReader(test.log), func(h Hit) error {
 			got = append(got, fmt.Sprintf("%d %s %s", h.Line, h.Field, h.Value.Text()))
 			if !test.untimed && !h.Time.Equal(at) {
 				t.Errorf("%s: the hit is at %v, want %v", name, h.Time, at)
@@ -379,7 +379,7 @@ func TestBadLogsLoseNothing(t *testing.T) {
 		"Zeek without field names": {[]byte("#separator \\x09\n1\t192.0.2.9\n"), 1, false},
 	} {
 		hits := 0
-		stats, err := Run(context.Background(), set, bytes.NewReader(test.log), func(Hit) error { hits++; return nil })
+		stats, err := Run(context.Background(), Sought{Values: set}, bytes.NewReader(test.log), func(Hit) error { hits++; return nil })
 		if hits != test.hits || (err != nil) != test.damage {
 			t.Errorf("%s: %d hits in %d lines and %v, want %d hits and damage: %v", name, hits, stats.Lines, err, test.hits, test.damage)
 		}
@@ -397,7 +397,7 @@ func FuzzEveryFormatIsRead(f *testing.F) {
 	f.Add([]byte("<Event><Data Name='SourceIp'>192.0.2.9</Data></Event>"))
 	f.Add([]byte("192.0.2.9 - - [01/Mar/2026:10:05:03 +0000] \"GET \\\" "))
 	f.Fuzz(func(t *testing.T, log []byte) {
-		_, _ = Run(context.Background(), set, bytes.NewReader(log), func(h Hit) error {
+		_, _ = Run(context.Background(), Sought{Values: set}, bytes.NewReader(log), func(h Hit) error {
 			if !strings.Contains(string(log), h.Found) {
 				t.Errorf("%q was found in %q", h.Found, log)
 			}
