@@ -68,6 +68,16 @@ func eventAt(s *Patterns, second int, name string) *Event {
 	return &e
 }
 
+// add compares an event with a pattern, and takes it.
+func add(t *testing.T, w *Window, p *Pattern, e *Event) int {
+	t.Helper()
+	part, ok, err := p.Part(e)
+	if w.Note(err); !ok {
+		return 0
+	}
+	return w.Add(part)
+}
+
 func TestAWindowIsBounded(t *testing.T) {
 	s, w := NewPatterns(), NewWindow(time.Hour)
 	var all []*Pattern
@@ -80,7 +90,7 @@ func TestAWindowIsBounded(t *testing.T) {
 	}
 	for i := range 300 {
 		for _, p := range all {
-			if w.Add(p, eventAt(s, i, "a.example")) != 0 {
+			if add(t, w, p, eventAt(s, i, "a.example")) != 0 {
 				t.Fatal("a match of one half")
 			}
 		}
@@ -98,10 +108,10 @@ func TestAWindowIsBounded(t *testing.T) {
 		t.Errorf("%d events are kept, and %d in order", kept, w.order.Len())
 	}
 	last := all[len(all)-1]
-	if w.Add(last, eventAt(s, 301, "c.example")) != 0 || w.Add(last, eventAt(s, 302, "b199.example")) != 2 {
+	if add(t, w, last, eventAt(s, 301, "c.example")) != 0 || add(t, w, last, eventAt(s, 302, "b199.example")) != 2 {
 		t.Error("what is kept of the last pattern makes no match")
 	}
-	if w.Add(all[0], eventAt(s, 3_000+3600, "b0.example")) != 0 || len(w.kept[all[0]]) != 1 {
+	if add(t, w, all[0], eventAt(s, 3_000+3600, "b0.example")) != 0 || len(w.kept[all[0]]) != 1 {
 		t.Errorf("%d events older than an hour are kept", len(w.kept[all[0]])-1)
 	}
 	for _, p := range all {
@@ -120,7 +130,7 @@ func TestEventsWithoutATimeAreCounted(t *testing.T) {
 	}
 	e := eventAt(s, 0, "a.example")
 	e.when = time.Time{}
-	if w.Add(p, e) != 0 || w.Lost() != (Lost{Untimed: 1}) {
+	if add(t, w, p, e) != 0 || w.Lost() != (Lost{Untimed: 1}) {
 		t.Errorf("%+v was not looked at, want one event without a time", w.Lost())
 	}
 }
@@ -232,7 +242,7 @@ func FuzzPatternsAreReadOrRefused(f *testing.F) {
 			t.Errorf("%q is found by nothing", text)
 		}
 		if p.Events() {
-			NewWindow(time.Hour).Add(p, e)
+			add(t, NewWindow(time.Hour), p, e)
 		} else {
 			_, _ = p.Match(e)
 		}

@@ -43,11 +43,9 @@ type Lost struct {
 }
 
 type keptEvent struct {
-	pattern *Pattern
-	seen    pattern.Observation
-	parts   pattern.Parts
-	bytes   int
-	place   *list.Element
+	Part
+
+	place *list.Element
 }
 
 // NewWindow returns a window of a length of time, as the logs tell it.
@@ -79,24 +77,38 @@ func (w *Window) note(err error) {
 	}
 }
 
-// Add takes an event, and returns of how many events the match is that it
-// completes, 0 for none. The events of a match are forgotten: none counts
-// twice.
-func (w *Window) Add(p *Pattern, e *Event) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// A Part is an event that may be a part of a pattern's match.
+type Part struct {
+	pattern *Pattern
+	seen    pattern.Observation
+	parts   pattern.Parts
+	bytes   int
+}
+
+// Part compares an event with a pattern that may take more than one; ok is
+// false for an event that is no part of any match. What it cannot compare is an
+// error, for [Window.Note].
+func (p *Pattern) Part(e *Event) (part Part, ok bool, err error) {
 	if p.timed && e.when.IsZero() {
-		w.lost.Untimed++
-		return 0
+		return Part{}, false, errUntimed
 	}
 	seen := e.observation(1)
 	parts, err := p.matcher.Parts(&seen)
 	if err != nil || parts == 0 {
-		w.note(err)
-		return 0
+		return Part{}, false, err //nolint:wrapcheck // told apart by the caller
 	}
-	k := &keptEvent{pattern: p, seen: seen, parts: parts, bytes: overhead + perByte*e.line}
-	w.age(p, e.when)
+	return Part{p, seen, parts, overhead + perByte*e.line}, true, nil
+}
+
+// Add takes an event, and returns of how many events the match is that it
+// completes, 0 for none. The events of a match are forgotten: none counts
+// twice.
+func (w *Window) Add(part Part) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := part.pattern
+	k := &keptEvent{Part: part}
+	w.age(p, part.seen.First)
 	w.keep(k)
 	all := w.kept[p]
 	var together pattern.Parts

@@ -38,13 +38,7 @@ type Hit struct {
 	// of which this is the last; 0 for a value by itself.
 	Events int
 
-	part *part // it is a match only if others were seen before
-}
-
-// A part is an event that may be a part of a pattern's match.
-type part struct {
-	pattern *observe.Pattern
-	event   observe.Event
+	part *observe.Part // it is a match only if others were seen before
 }
 
 // Stats are about a whole log.
@@ -173,7 +167,7 @@ func (s Sought) Settle(hits []Hit) []Hit {
 			if s.Events == nil {
 				continue
 			}
-			if h.Events = s.Events.Add(h.part.pattern, &h.part.event); h.Events == 0 {
+			if h.Events = s.Events.Add(*h.part); h.Events == 0 {
 				continue
 			}
 			h.part = nil
@@ -230,18 +224,22 @@ func (l *line) compare(hits []Hit, p *observe.Pattern, id string, h match.Hit) [
 		l.event = &e
 	}
 	found := l.hit(h, id, l.parsed.At(h.Offset-l.start))
+	var matched bool
+	var err error
 	if p.Events() {
-		found.part = &part{p, *l.event}
-		return append(hits, found)
+		var part observe.Part
+		part, matched, err = p.Part(l.event)
+		found.part = &part
+	} else {
+		matched, err = p.Match(l.event)
+		found.Events = 1
 	}
-	matched, err := p.Match(l.event)
 	if err != nil && l.sought.Events != nil {
 		l.sought.Events.Note(err)
 	}
 	if !matched {
 		return hits
 	}
-	found.Events = 1
 	return append(hits, found)
 }
 
