@@ -297,7 +297,11 @@ func (b *builder) processes() {
 	f := b.facts
 	make1 := func(prefix string, hashes map[string]any) map[string]any {
 		props := map[string]any{}
-		setText(props, "image_ref", b.image(f.first(prefix+"image_ref.name"), hashes))
+		image := b.image(f.first(prefix+"image_ref.name"), hashes)
+		setText(props, "image_ref", image)
+		if name, ok := b.objects[image]["name"].(string); ok { // STIX 2.0 part 4 §2.13 has it, and so have many patterns
+			props["name"] = name
+		}
 		setText(props, "command_line", f.first(prefix+"command_line"))
 		setNumber(props, "pid", f.first(prefix+"pid"))
 		return props

@@ -147,7 +147,7 @@ func formatCases() map[string]struct {
 			`{"EventID":1,"UtcTime":"2026-03-01 10:05:03.000","Image":"C:\\Users\\x\\A.exe","CommandLine":"a.exe -enc ZQBjAGgAbwA=","ProcessId":4242,"User":"CORP\\jane","ParentImage":"C:\\Windows\\winword.exe","Hashes":"MD5=D41D8CD98F00B204E9800998ECF8427E,IMPHASH=00000000000000000000000000000000"}` + "\n",
 			[]string{
 				`[file:name = 'a.exe' AND file:parent_directory_ref.path = 'C:\\Users\\x']`, "[process:image_ref.name = 'a.exe' AND process:parent_ref.image_ref.name = 'WINWORD.EXE']",
-				"[process:image_ref.hashes.MD5 = 'd41d8cd98f00b204e9800998ecf8427e' AND process:command_line LIKE '%-enc %']", "[file:hashes.MD5 = 'd41d8cd98f00b204e9800998ecf8427e' AND file:name = 'a.exe']",
+				"[process:name = 'a.exe' AND process:pid = 4242]", "[process:image_ref.hashes.MD5 = 'd41d8cd98f00b204e9800998ecf8427e' AND process:command_line LIKE '%-enc %']", "[file:hashes.MD5 = 'd41d8cd98f00b204e9800998ecf8427e' AND file:name = 'a.exe']",
 				`[process:image_ref.name = 'a.exe' AND process:creator_user_ref.account_login = 'CORP\\jane' AND process:pid = 4242]`,
 			},
 			[]string{`[file:name = 'a.exe' AND file:parent_directory_ref.path = 'C:\\Users']`, "[process:image_ref.name = 'winword.exe' AND process:pid = 4242]", "[file:name = 'winword.exe' AND file:hashes.MD5 = 'd41d8cd98f00b204e9800998ecf8427e']"},
