@@ -2,10 +2,16 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"tocsin"
 )
 
 // start runs a hub on a free port until the test ends.
@@ -95,6 +101,28 @@ func TestTwoHubsDoNotShareAFolder(t *testing.T) {
 	start(t, data)
 	if err := Run(t.Context(), Options{Data: data, Listen: "127.0.0.1:0"}); err == nil {
 		t.Error("a second hub started on the same data folder")
+	}
+}
+
+// TestAKeyBeginsNoSecondLedger loses the database of a hub.
+func TestAKeyBeginsNoSecondLedger(t *testing.T) {
+	data := t.TempDir()
+	t.Run("first start", func(t *testing.T) { start(t, data) })
+	files, err := filepath.Glob(filepath.Join(data, "hub.db*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("files %v, %v", files, err)
+	}
+	for _, f := range files {
+		if err := os.Rename(f, filepath.Join(t.TempDir(), "lost")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err = Run(t.Context(), Options{Data: data, Listen: "127.0.0.1:0"})
+	if refused, ok := errors.AsType[*tocsin.Error](err); !ok || refused.Kind != tocsin.Busy || !strings.Contains(refused.Hint, "backup") {
+		t.Errorf("Run = %v, want a refusal that says what to do", err)
+	}
+	if left, err := filepath.Glob(filepath.Join(data, "hub.db*")); err != nil || len(left) > 0 {
+		t.Errorf("it has made %v, %v", left, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -106,6 +107,9 @@ func open(ctx context.Context, o Options) (_ *hub, err error) {
 
 // openFolder opens the hub that lives in the data folder, or makes it there.
 func (h *hub) openFolder(ctx context.Context, root *os.Root, o Options) (err error) {
+	if err := keyHasLedger(root); err != nil {
+		return err
+	}
 	if h.identity, err = loadIdentity(root, o.URL); err != nil {
 		return err
 	}
@@ -123,6 +127,22 @@ func (h *hub) openFolder(ctx context.Context, root *os.Root, o Options) (err err
 	}
 	h.store = s
 	return nil
+}
+
+// keyHasLedger returns an error when a data folder has a ledger's key and not the
+// ledger: a new one under the same key would be a second history, which whoever
+// holds a receipt of the first must take for fraud.
+func keyHasLedger(root *os.Root) error {
+	if _, err := root.Stat(sqlite.File); !errors.Is(err, fs.ErrNotExist) {
+		return nil // there is one, or opening it says why not
+	}
+	if _, err := root.Stat(ledgerKeyFile); err != nil {
+		return nil //nolint:nilerr // a first start, or opening the key says why not
+	}
+	return &tocsin.Error{
+		Kind: tocsin.Busy, Message: "the data folder has a signing key (" + ledgerKeyFile + ") and not its ledger (" + sqlite.File + ")",
+		Hint: "restore " + sqlite.File + " from a backup; to begin another hub, choose an empty folder with --data",
+	}
 }
 
 // wire makes the parts that work on the open store.
