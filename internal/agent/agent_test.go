@@ -62,6 +62,30 @@ func TestWhatIsSharedIsBlocked(t *testing.T) {
 	}
 }
 
+func TestAFirstStartDoesNotEmptyAList(t *testing.T) {
+	h := newFakeHub(t)
+	for i := range 50 {
+		h.share(indicatorOf(i, 1, fmt.Sprintf("[domain-name:value = 'd%d.example']", i)))
+	}
+	file := filepath.Join(t.TempDir(), "blocklist.txt")
+	if err := os.WriteFile(file, []byte("d1.example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, h.serve(), Options{Blocklist: file})
+	for began := time.Now(); ; {
+		all := lines(t, file)
+		if !slices.Contains(all, "d1.example") {
+			t.Fatalf("the list that was there became %v", all)
+		}
+		if len(all) == 50 {
+			break
+		}
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("waited in vain for all of them")
+		}
+	}
+}
+
 func TestTheNewestWordCounts(t *testing.T) {
 	h := newFakeHub(t)
 	h.share(indicatorOf(1, 2, "[domain-name:value = 'a.example']"))

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,6 +27,7 @@ const (
 	leastPause = 20 * time.Millisecond
 	mostPause  = 200 * time.Millisecond
 	beatEvery  = time.Minute
+	firstWait  = 5 * time.Second // for what was shared before, when nothing of it is known
 )
 
 // mostTold is how many changes at once are told one by one.
@@ -169,6 +171,14 @@ func (e *enforcer) enforce(ctx context.Context) {
 	var loading sync.WaitGroup
 	defer loading.Wait()
 	loading.Go(func() { e.reloads(ctx) })
+	if e.hasEarlier(ctx) { // it stays until it is known what to write
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.settled:
+		case <-time.After(firstWait):
+		}
+	}
 	tick := time.NewTicker(clockEvery)
 	defer tick.Stop()
 	var ended time.Time
@@ -202,6 +212,19 @@ func (e *enforcer) enforce(ctx context.Context) {
 		ended = time.Now()
 		took = ended.Sub(began)
 	}
+}
+
+// hasEarlier reports whether an earlier agent, or somebody else, wrote what the
+// agent is to write.
+func (e *enforcer) hasEarlier(ctx context.Context) bool {
+	if slices.ContainsFunc(e.targets, func(t *target) bool { return t.sum != [sha256.Size]byte{} }) {
+		return true
+	}
+	if e.firewall == nil {
+		return false
+	}
+	_, err := e.firewall.nft(ctx, "", "list", "table", "inet", "tocsin")
+	return err == nil
 }
 
 // isStale reports whether something could not be written.
