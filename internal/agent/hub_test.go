@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -136,6 +138,62 @@ func BenchmarkSubmissionToBlock(b *testing.B) {
 			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 		})
 	}
+}
+
+// BenchmarkSubmissionToBlockAtAHundred measures from before a member submits
+// until the lists of each of a hundred agents, all in this process and on this
+// disk, have it. The agents confirm it to the hub as well.
+func BenchmarkSubmissionToBlockAtAHundred(b *testing.B) {
+	const agents = 100
+	_, as := realHub(b)
+	finder := as(hubtest.Writer)
+	runs := make([]*run, agents)
+	var heard sync.WaitGroup
+	var mu sync.Mutex
+	var began time.Time
+	var took []time.Duration
+	for i := range runs {
+		r := &run{t: b, obs: &observer{}}
+		r.o = Options{Hub: as(hubtest.Colleague), Collections: []Collection{{"finance", "indicators"}}, State: b.TempDir(), Observer: func(e Event) {
+			if e.Kind == Blocked {
+				mu.Lock()
+				took = append(took, time.Since(began))
+				mu.Unlock()
+				heard.Done()
+			}
+			r.obs.take(e)
+		}}
+		r.o.Lists = filepath.Join(r.o.State, "lists")
+		ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))
+		ended := make(chan error, 1)
+		go func() { ended <- Run(ctx, r.o) }()
+		b.Cleanup(func() {
+			cancel()
+			if err := <-ended; err != nil {
+				b.Error(err)
+			}
+		})
+		runs[i] = r
+	}
+	for _, r := range runs {
+		eventually(b, "it listens", func() bool { return len(r.obs.all(Connected)) > 0 })
+	}
+	n := 0
+	for b.Loop() {
+		n++
+		heard.Add(agents)
+		mu.Lock()
+		began = time.Now()
+		mu.Unlock()
+		if _, err := finder.Submit(b.Context(), "finance", "indicators", []byte(hubtest.Envelope(named(n))), nil); err != nil {
+			b.Fatal(err)
+		}
+		heard.Wait()
+		time.Sleep(300 * time.Millisecond) // alarms are rare
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
 
 // named returns indicator number n, of a domain of its own.
