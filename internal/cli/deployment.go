@@ -103,5 +103,8 @@ func stageText(s hubclient.Stage) string {
 		}
 		return d.Round(time.Millisecond).String()
 	}
+	if s.Organizations == 1 {
+		return text + ", after " + took(s.P50)
+	}
 	return text + ", half within " + took(s.P50) + ", 99 of 100 within " + took(s.P99)
 }
