@@ -16,9 +16,6 @@ import (
 func (s *Store) Confirm(ctx context.Context, c store.Confirmation) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		before := c.Seen.Add(-store.KeepConfirmations)
-		if err := forget(ctx, tx, before); err != nil {
-			return err
-		}
 		number, err := follower(ctx, tx, c)
 		if err != nil {
 			return err
@@ -69,6 +66,10 @@ func follower(ctx context.Context, tx pgx.Tx, c store.Confirmation) (number int6
 	args := []any{c.Position, c.Seen.UnixMicro(), c.Collection, c.Token, c.Instance}
 	if err = tx.QueryRow(ctx, known, args...).Scan(&number); !errors.Is(err, pgx.ErrNoRows) {
 		return number, err
+	}
+	// Whoever is new makes room.
+	if err := forget(ctx, tx, c.Seen.Add(-store.KeepConfirmations)); err != nil {
+		return 0, err
 	}
 	n := 0
 	if err := tx.QueryRow(ctx, "SELECT count(*) FROM followers WHERE collection = $1 AND token = $2", c.Collection, c.Token).Scan(&n); err != nil {

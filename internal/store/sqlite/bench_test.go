@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"tocsin/internal/authorize"
 	"tocsin/internal/store"
@@ -104,4 +106,29 @@ func BenchmarkScan(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkConfirm has a hundred agents confirm at once what came to all of
+// them, as after each alarm.
+func BenchmarkConfirm(b *testing.B) {
+	s := openStore(b, b.TempDir(), newSigner(b), Options{})
+	const agents = 100
+	position := int64(0)
+	for b.Loop() {
+		position++
+		var running sync.WaitGroup
+		for i := range agents {
+			running.Go(func() {
+				now := time.Now()
+				if err := s.Confirm(b.Context(), store.Confirmation{
+					Agent: store.Agent{Organization: "bank", Token: strconv.Itoa(i), Instance: "a"}, Collection: storetest.Target().Collection,
+					Position: position, Fetched: now, Deployed: now, Seen: now,
+				}); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		running.Wait()
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*agents), "µs/confirmation")
 }

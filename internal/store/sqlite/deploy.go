@@ -12,9 +12,6 @@ import (
 // a commit.
 func (s *Store) Confirm(ctx context.Context, c store.Confirmation) error {
 	return s.submit(ctx, &job{weight: 1 + len(c.Idle) + len(c.Busy), do: func(b *batch) error {
-		if err := b.c.forget(c.Seen.Add(-store.KeepConfirmations)); err != nil {
-			return err
-		}
 		number, err := b.c.follower(c)
 		if err != nil {
 			return err
@@ -50,17 +47,18 @@ func (s *Store) Confirm(ctx context.Context, c store.Confirmation) error {
 // follower notes that an agent was heard of, and returns its number.
 func (c *conn) follower(from store.Confirmation) (int64, error) {
 	a := from.Agent
-	const find = "SELECT number FROM followers WHERE collection = ? AND token = ? AND instance = ?"
-	number, err := c.number(find, from.Collection, a.Token, a.Instance)
-	if err != nil {
-		return 0, err
+	position := "max(position, ?)"
+	if from.Anew {
+		position = "?"
 	}
-	if number > 0 {
-		position := "max(position, ?)"
-		if from.Anew {
-			position = "?"
-		}
-		return number, c.run("UPDATE followers SET position = "+position+", seen = max(seen, ?) WHERE number = ?", from.Position, from.Seen.UnixMicro(), number)
+	update := "UPDATE followers SET position = " + position + ", seen = max(seen, ?) WHERE collection = ? AND token = ? AND instance = ? RETURNING number"
+	number, err := c.only(update, from.Position, from.Seen.UnixMicro(), from.Collection, a.Token, a.Instance)
+	if err != nil || number > 0 {
+		return number, err
+	}
+	// Whoever is new makes room.
+	if err := c.forget(from.Seen.Add(-store.KeepConfirmations)); err != nil {
+		return 0, err
 	}
 	n, err := c.number("SELECT count(*) FROM followers WHERE collection = ? AND token = ?", from.Collection, a.Token)
 	if err != nil {
@@ -74,6 +72,15 @@ func (c *conn) follower(from store.Confirmation) (int64, error) {
 		return 0, err
 	}
 	return c.LastInsertRowID(), nil
+}
+
+// only returns what a statement that changes one row returns of it, 0 when there
+// is no such row. It runs to its end: what it returns is returned before that.
+func (c *conn) only(sql string, args ...any) (n int64, err error) {
+	for r := range c.rows(&err, sql, args...) {
+		n = r.ColumnInt64(0)
+	}
+	return n, err
 }
 
 // forget forgets a few of the agents that were not heard of since a time.
