@@ -1,4 +1,4 @@
-// Package bench measures a hub over HTTP, beside a static file server and a bare handler in the same run.
+// Package bench measures a hub over HTTP, and looking through logs, beside other programs in the same run.
 package bench
 
 import (

@@ -32,7 +32,8 @@ and 99 in 100 requests stayed below. Keep the folder on the kind of disk that th
 will have: what is posted is durable before it is acknowledged.`,
 		Example: `  tocsin bench
   tocsin bench --workload post100,post1000 --duration 10s --dir /var/tmp
-  tocsin bench --objects 1000000 --subscribers 5000 --json > bench.json`,
+  tocsin bench --objects 1000000 --subscribers 5000 --json > bench.json
+  tocsin bench scan`,
 		GroupID: groupRun,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,6 +53,7 @@ will have: what is posted is durable before it is acknowledged.`,
 	f.StringVar(&o.DB, "db", "", "where the hub keeps its state, as 'tocsin serve --db' takes it")
 	f.BoolVar(&bare, "bare", false, "be the handler that the hub is compared to")
 	_ = f.MarkHidden("bare") // it is there
+	c.AddCommand(a.benchScan())
 	return c
 }
 

@@ -22,6 +22,7 @@ const (
 	// next piece begins at a place where no word is cut.
 	longestLine = 4 << 20
 	zstdMemory  = 256 << 20 // what a window may take
+	spares      = 16        // how many texts that were given back are kept
 )
 
 // A Source is a log that is being read.
@@ -33,6 +34,7 @@ type Source struct {
 	header []byte // the newest line that names fields
 	end    error
 	closer func()
+	spare  chan []byte // see Release
 }
 
 // A Chunk is some whole lines of a log.
@@ -45,7 +47,7 @@ type Chunk struct {
 // NewSource begins to read a log. What is compressed with gzip, zstd or xz is
 // decompressed, and a capture is read as lines, whatever its name. It fails when the beginning cannot be read.
 func NewSource(r io.Reader) (*Source, error) {
-	s := &Source{closer: func() {}}
+	s := &Source{closer: func() {}, spare: make(chan []byte, spares)}
 	b := bufio.NewReaderSize(r, 64<<10)
 	plain, err := s.decompress(b)
 	if err != nil {
@@ -124,7 +126,7 @@ func cut(err error) error {
 // read reads until there is a chunk, behind what was read before.
 func (s *Source) read(text []byte) ([]byte, error) {
 	if cap(text) < len(text)+chunkBytes {
-		text = append(make([]byte, 0, len(text)+chunkBytes), text...)
+		text = append(s.room(len(text)+chunkBytes), text...)
 	}
 	for len(text) < cap(text) {
 		n, err := s.r.Read(text[len(text):cap(text)])
@@ -134,6 +136,30 @@ func (s *Source) read(text []byte) ([]byte, error) {
 		}
 	}
 	return text, nil
+}
+
+// room returns memory for so many bytes.
+func (s *Source) room(n int) []byte {
+	select {
+	case b := <-s.spare:
+		if cap(b) >= n {
+			return b[:0]
+		}
+	default:
+	}
+	return make([]byte, 0, n+chunkBytes/16) // the next rest may be longer
+}
+
+// Release gives back a chunk that nobody looks at any more, so that its memory
+// is read into again. It may be called from another goroutine than [Source.Next].
+func (s *Source) Release(c Chunk) {
+	if cap(c.Text) > 2*chunkBytes { // one long line is no reason to keep that
+		return
+	}
+	select {
+	case s.spare <- c.Text[:0]:
+	default:
+	}
 }
 
 // Next returns the next chunk, io.EOF when there is none. After an error it
@@ -149,7 +175,7 @@ func (s *Source) Next() (Chunk, error) {
 			end = len(text)
 		}
 		if end > 0 {
-			c := Chunk{Text: text[:end:end], Offset: s.offset, Header: s.header}
+			c := Chunk{Text: text[:end], Offset: s.offset, Header: s.header}
 			s.offset += int64(end)
 			s.rest = bytes.Clone(text[end:])
 			s.note(c.Text)
@@ -206,7 +232,7 @@ func Header(f Format, text, before []byte) []byte {
 			return h
 		}
 	case CSV:
-		if before == nil {
+		if before == nil && len(text) > 0 {
 			line, _, _ := bytes.Cut(text, []byte{'\n'})
 			return line
 		}
@@ -222,15 +248,18 @@ func lastHeader(text []byte, f Format) []byte {
 	if f == W3C {
 		mark = []byte("#Fields:")
 	}
-	for {
-		i := bytes.LastIndex(text, mark)
+	// Forwards: bytes.LastIndex looks at every byte by itself.
+	var found []byte
+	for at := 0; ; {
+		i := bytes.Index(text[at:], mark)
 		if i < 0 {
-			return nil
+			return found
 		}
+		i += at
+		at = i + len(mark)
 		if i == 0 || text[i-1] == '\n' {
 			line, _, _ := bytes.Cut(text[i:], []byte{'\n'})
-			return bytes.TrimSuffix(line, []byte{'\r'})
+			found = bytes.TrimSuffix(line, []byte{'\r'})
 		}
-		text = text[:i]
 	}
 }

@@ -19,6 +19,9 @@ type reader struct {
 	base   int    // where the piece begins in the text
 	line   []byte // the piece
 	seen   int    // up to where IPv6 addresses and URLs were looked for
+	probes [mostProbes]probe
+	asked  int  // how many of them wait
+	found  bool // something was, see dotted
 }
 
 // pieceBytes is about how much is looked through at a time: what is known of it
@@ -119,8 +122,15 @@ func (r *reader) dotted() {
 			i := k*blockBytes + bits.TrailingZeros64(dots)
 			start := wordStart(blocks, i, from)
 			end := min(wordEnd(blocks, i), len(line))
-			if end-start >= shortest && !r.word(start, end) && start > 0 && (line[start-1] == '\\' || line[start-1] == '%') {
-				r.escaped(start, end)
+			if end-start >= shortest {
+				if start > 0 && (line[start-1] == '\\' || line[start-1] == '%') {
+					r.afterEscape(start, end)
+				} else {
+					r.word(start, end)
+				}
+			}
+			if r.asked > settleAt {
+				r.settle()
 			}
 			if from = end; end >= (k+1)*blockBytes {
 				break
@@ -128,6 +138,7 @@ func (r *reader) dotted() {
 			dots = dots >> (end % blockBytes) << (end % blockBytes)
 		}
 	}
+	r.settle()
 }
 
 // sums looks up the words without dots that have the length of a hash. The
@@ -269,9 +280,9 @@ const (
 	shortestHash = 32
 )
 
-// word looks up line[start:end], in which there is a dot, and reports whether it
-// was found.
-func (r *reader) word(start, end int) bool {
+// word looks up line[start:end], in which there is a dot. What becomes of it,
+// settle says.
+func (r *reader) word(start, end int) {
 	for start < end && (r.line[start] == '.' || r.line[start] == '-') {
 		start++
 	}
@@ -280,20 +291,21 @@ func (r *reader) word(start, end int) bool {
 	}
 	n := end - start
 	if n < shortest || n > longestDomain {
-		return false
+		return
 	}
 	if n > blockBytes {
-		return r.name(start, end)
+		r.name(start, end)
+		return
 	}
 	k := start / blockBytes
 	low, high := &r.blocks[k], &r.blocks[min(k+1, len(r.blocks)-1)]
 	if window(low.letter, high.letter, start, n) != 0 {
-		return r.name(start, end)
+		r.name(start, end)
+		return
 	}
 	if dots := window(low.dot, high.dot, start, n); n <= len("255.255.255.255") && bits.OnesCount64(dots) == 3 {
-		return r.address(start, end, dots)
+		r.address(start, end, dots)
 	}
-	return false
 }
 
 // sum looks up a word that has the length of a hash, or of a JA4.
@@ -325,19 +337,19 @@ func (r *reader) sum(start, end int) {
 	}
 }
 
-// name looks up a domain name and its parents, from the shortest to the
-// longest. The longest that is known counts.
-func (r *reader) name(start, end int) bool {
+// name asks for a domain name and its parents, from the shortest to the longest.
+func (r *reader) name(start, end int) {
 	s, line := r.set, r.line
 	if isForeign(line[start:end]) {
-		return r.foreign(start, end)
+		r.foreign(start, end)
+		return
 	}
 	var dots uint64
 	if end-start <= blockBytes {
 		k := start / blockBytes
 		dots = window(r.blocks[k].dot, r.blocks[min(k+1, len(r.blocks)-1)].dot, start, end-start)
 	}
-	found, at, h, last := ref(0), 0, seed, end
+	h, last := seed, end
 	for first := true; ; first = false {
 		i := start - 1
 		if dots != 0 {
@@ -349,28 +361,16 @@ func (r *reader) name(start, end int) bool {
 		h = hashPart(h, line, i+1, last)
 		if first {
 			if w, bit := topLevel(h); s.tops[w]&bit == 0 {
-				return false
+				return
 			}
-		} else if full := finish(h); s.filter.has(full) {
-			if e := r.domain(full, i+1, end); e != 0 {
-				found, at = e, i+1
-			}
-			if i < start && len(s.hosts) > 0 && r.apart(lowered(line[start:end]), start) {
-				if found != 0 {
-					r.hit(found, at, end)
-				}
-				return true
-			}
+		} else {
+			r.ask(probe{finish(h), start, end, i + 1})
 		}
 		if i < start {
-			break
+			return
 		}
 		last = i
 	}
-	if found != 0 {
-		r.hit(found, at, end)
-	}
-	return found != 0
 }
 
 func (r *reader) domain(h uint64, start, end int) ref {
@@ -394,67 +394,76 @@ func isForeign(text []byte) bool {
 // foreign looks up a name with letters beyond ASCII, by its ASCII form. It may
 // allocate: such names are rare in logs. What is no name is text around one,
 // such as typographic quotes.
-func (r *reader) foreign(start, end int) bool {
+func (r *reader) foreign(start, end int) {
 	name, ok := parseDomain(string(r.line[start:end]))
 	if !ok {
-		return r.inside(start, end)
+		r.inside(start, end)
+		return
 	}
 	for strings.Contains(name, ".") {
 		if at := r.set.store.find(hashName([]byte(name)), Domain, []byte(name)); at != 0 {
 			r.hit(at, start, end)
-			return true
+			r.found = true
+			return
 		}
 		_, name, _ = strings.Cut(name, ".")
 	}
-	return false
 }
 
 // inside looks up the words of ASCII in a word.
-func (r *reader) inside(start, end int) (found bool) {
+func (r *reader) inside(start, end int) {
 	for from := start; from < end; {
 		to, has := from, uint8(0)
 		for ; to < end && class[r.line[to]]&far == 0; to++ {
 			has |= class[r.line[to]]
 		}
 		if has&dot != 0 {
-			found = r.word(from, to) || found
+			r.word(from, to)
 		}
 		from = to + 1
 	}
-	return found
 }
 
-// address looks up a word of digits with three dots.
-func (r *reader) address(start, end int, dots uint64) bool {
+// address asks for a word of digits with three dots.
+func (r *reader) address(start, end int, dots uint64) {
 	a, ok := parseIPv4(r.line[start:end], dots)
 	if !ok {
-		return false
+		return
 	}
 	s := r.set
 	if s.wide[a>>22]>>(a>>16&63)&1 == 0 {
-		return false
+		return
 	}
-	found := false
-	if h := hashAddress(a); s.filter.has(h) {
-		key := [4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}
-		if len(s.hosts) > 0 {
-			found = r.apart(r.line[start:end], start)
-		}
-		found = r.endpoints(h, key[:], start, end, end) || found
-		if at := s.store.find(h, Address, key[:]); at != 0 {
-			r.hit(at, start, end)
-			return true
+	h := hashAddress(a)
+	if s.counts[Network] > 0 {
+		if at, ok := s.networks.Lookup(netip.AddrFrom4(octets(a))); ok {
+			if !s.filter.has(h) || !r.knownAddress(h, a, start, end) {
+				r.hit(at, start, end)
+			}
+			r.found = true
+			return
 		}
 	}
-	if s.counts[Network] == 0 {
-		return found
-	}
-	at, ok := s.networks.Lookup(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}))
-	if ok {
-		r.hit(at, start, end)
-	}
-	return ok || found
+	r.ask(probe{h, start, end, -1})
 }
+
+// knownAddress looks up an address, with its port and as the host of URLs, and
+// reports whether the address itself is known.
+func (r *reader) knownAddress(h uint64, a uint32, start, end int) bool {
+	s, key := r.set, octets(a)
+	if len(s.hosts) > 0 {
+		r.found = r.apart(r.line[start:end], start) || r.found
+	}
+	r.found = r.endpoints(h, key[:], start, end, end) || r.found
+	at := s.store.find(h, Address, key[:])
+	if at != 0 {
+		r.hit(at, start, end)
+		r.found = true
+	}
+	return at != 0
+}
+
+func octets(a uint32) [4]byte { return [4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)} }
 
 // endpoints looks up an address with the port behind it.
 func (r *reader) endpoints(h uint64, address []byte, start, end, colon int) (found bool) {
@@ -521,6 +530,17 @@ func parseIPv4(text []byte, dots uint64) (a uint32, ok bool) {
 		from = to + 1
 	}
 	return a, true
+}
+
+// afterEscape looks up a word as it is, and if it is not known, without what an
+// escape left at its start.
+func (r *reader) afterEscape(start, end int) {
+	r.settle()
+	r.found = false
+	r.word(start, end)
+	if r.settle(); !r.found {
+		r.escaped(start, end)
+	}
 }
 
 // escaped looks at a word without what an escape left at its start: "%2Fhost",

@@ -118,6 +118,7 @@ func Run(ctx context.Context, sought Sought, r io.Reader, found func(Hit) error)
 		}
 		stats.Bytes += int64(len(p.Text))
 		stats.Lines += p.lines
+		source.Release(p.Chunk)
 	}
 	if err := ctx.Err(); err != nil {
 		return stats, err //nolint:wrapcheck // told apart by the caller
@@ -135,7 +136,7 @@ func (s Sought) Search(format logs.Format, c logs.Chunk) (hits []Hit, total int6
 	if n := len(text); n > 0 && text[n-1] != '\n' {
 		total++
 	}
-	l := line{sought: s, format: format, chunk: c, number: 1, end: -1}
+	l := line{sought: s, format: format, chunk: c, header: c.Header, number: 1, end: -1}
 	for _, h := range s.Values.AppendParts(nil, text) {
 		if h.Offset >= l.end {
 			l.next(h.Offset)
@@ -185,7 +186,9 @@ type line struct {
 	chunk      logs.Chunk
 	start, end int // in the chunk's text
 	number     int64
-	counted    int // up to where lines were counted
+	counted    int    // up to where lines were counted
+	header     []byte // names the fields of what begins at headed
+	headed     int
 	parsed     logs.Event
 	event      *observe.Event // nil until a pattern asks
 	asked      []string       // the indicators whose patterns were compared with it
@@ -200,8 +203,8 @@ func (l *line) next(offset int) {
 	if l.end = bytes.IndexByte(text[offset:], '\n') + offset; l.end < offset {
 		l.end = len(text)
 	}
-	header := logs.Header(l.format, text[:l.start], l.chunk.Header)
-	l.parsed = logs.Parse(l.format, bytes.TrimSuffix(text[l.start:l.end], []byte{'\r'}), header)
+	l.header, l.headed = logs.Header(l.format, text[l.headed:l.start], l.header), l.start
+	l.parsed = logs.Parse(l.format, bytes.TrimSuffix(text[l.start:l.end], []byte{'\r'}), l.header)
 	l.event, l.asked = nil, l.asked[:0]
 }
 
