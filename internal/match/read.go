@@ -107,38 +107,48 @@ func (r *reader) read() {
 	}
 }
 
-// dotted looks up the words that a dot is in.
+// dotted looks up the words that a dot is in. A dot added to the word that it is
+// in carries to where that word ends, and so does a letter: an addition says of
+// all words of a block at once where they end and what they have.
 func (r *reader) dotted() {
-	line, blocks, from := r.line, r.blocks, 0
-	for k := range blocks {
-		dots := blocks[k].dot
-		if from > k*blockBytes {
-			if from >= (k+1)*blockBytes {
-				continue
+	open, dotted, lettered := 0, uint64(0), uint64(0) // of the word that goes on in the next block
+	for k := range r.blocks {
+		b := &r.blocks[k]
+		var ends, named uint64
+		ends, dotted = bits.Add64(b.word, b.dot, dotted)
+		named, lettered = bits.Add64(b.word, b.letter, lettered)
+		for ends &^= b.word; ends != 0; ends &= ends - 1 {
+			at := bits.TrailingZeros64(ends)
+			start := open
+			if gaps := ^b.word & (1<<at - 1); gaps != 0 {
+				start = k*blockBytes + bits.Len64(gaps)
 			}
-			dots = dots >> (from % blockBytes) << (from % blockBytes)
+			r.dottedWord(start, k*blockBytes+at, named>>at&1 != 0)
 		}
-		for dots != 0 {
-			i := k*blockBytes + bits.TrailingZeros64(dots)
-			start := wordStart(blocks, i, from)
-			end := min(wordEnd(blocks, i), len(line))
-			if end-start >= shortest {
-				if start > 0 && (line[start-1] == '\\' || line[start-1] == '%') {
-					r.afterEscape(start, end)
-				} else {
-					r.word(start, end)
-				}
-			}
-			if r.asked > settleAt {
-				r.settle()
-			}
-			if from = end; end >= (k+1)*blockBytes {
-				break
-			}
-			dots = dots >> (end % blockBytes) << (end % blockBytes)
+		if gaps := ^b.word; gaps != 0 {
+			open = k*blockBytes + bits.Len64(gaps)
 		}
 	}
+	if dotted != 0 {
+		r.dottedWord(open, len(r.line), lettered != 0)
+	}
 	r.settle()
+}
+
+// dottedWord looks up a word that a dot is in, and maybe a letter. Numbers with a
+// fraction are passed over.
+func (r *reader) dottedWord(start, end int, named bool) {
+	if n := end - start; n < shortest || !named && n < len("1.1.1.1") {
+		return
+	}
+	if start > 0 && (r.line[start-1] == '\\' || r.line[start-1] == '%') {
+		r.afterEscape(start, end)
+	} else {
+		r.word(start, end)
+	}
+	if r.asked > settleAt {
+		r.settle()
+	}
 }
 
 // sums looks up the words without dots that have the length of a hash. The
