@@ -322,7 +322,7 @@ func BenchmarkCleanLines(b *testing.B) {
 }
 
 func FuzzIPv6IsReadAsNetipDoes(f *testing.F) {
-	for _, s := range []string{"::", "::1", "2001:db8::1", "1:2:3:4:5:6:7:8", "::ffff:192.0.2.1", "1::2::3", "1:2:3:4:5:6:7::", "::1.2.3.4", "1:2:3:4:5:6:1.2.3.4", "01:2", ":1", "1:"} {
+	for _, s := range []string{"::", "::1", "2001:db8::1", "1:2:3:4:5:6:7:8", "::ffff:192.0.2.1", "1.2.3.4", "10.20.99.255", "192.168.100.256", "1.02.3.4", "1..3.4", "1.2.3.", ".1.2.3", "1.2.3.1000", "1.2.3.0", "1.2.3./", "1.2.3.:", "00.1.1.1", "0.700.0.0", "a.1.1.1", "1::2::3", "1:2:3:4:5:6:7::", "::1.2.3.4", "1:2:3:4:5:6:1.2.3.4", "01:2", ":1", "1:"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -334,6 +334,13 @@ func FuzzIPv6IsReadAsNetipDoes(f *testing.F) {
 		got, ok := parseIPv6([]byte(text))
 		if ok != isIPv6 || ok && got != want.As16() {
 			t.Errorf("parseIPv6(%q) = %v, %v, want %v, %v", text, got, ok, want, isIPv6)
+		}
+		if dots := dotsOf([]byte(text)); dots != 0 {
+			a, ok := parseIPv4([]byte(text), dots)
+			b, ok2 := parseIPv4Of([]byte("1."+text+" 192"), 2, 2+len(text), dots)
+			if ok != ok2 || ok && a != b {
+				t.Errorf("parseIPv4Of(%q) = %v, %v, want %v, %v", text, b, ok2, a, ok)
+			}
 		}
 		if a, ok := parseIPv4([]byte(text), dotsOf([]byte(text))); ok != (err == nil && want.Is4()) || ok && netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}) != want {
 			t.Errorf("parseIPv4(%q) = %v, %v, want %v, %v", text, a, ok, want, err)

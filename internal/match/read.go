@@ -3,6 +3,7 @@ package match
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	hexa "encoding/hex"
 	"math/bits"
 	"net/netip"
@@ -436,7 +437,7 @@ func (r *reader) inside(start, end int) {
 
 // address asks for a word of digits with three dots.
 func (r *reader) address(start, end int, dots uint64) {
-	a, ok := parseIPv4(r.line[start:end], dots)
+	a, ok := parseIPv4Of(r.line, start, end, dots)
 	if !ok {
 		return
 	}
@@ -500,6 +501,32 @@ func (r *reader) endpoints(h uint64, address []byte, start, end, colon int) (fou
 		}
 	})
 	return found
+}
+
+// parseIPv4Of is parseIPv4 of line[start:end], without a branch for each length
+// that a number may have: in logs nobody can predict those.
+func parseIPv4Of(line []byte, start, end int, dots uint64) (a uint32, ok bool) {
+	if end+4 > len(line) {
+		return parseIPv4(line[start:end], dots)
+	}
+	const zeros = 0x30303030
+	bad, from := uint32(0), start
+	dots |= 1 << (end - start)
+	for range 4 {
+		to := start + bits.TrailingZeros64(dots)
+		dots &= dots - 1
+		n := uint(to - from)
+		shift := (4 - n) * 8 & 31
+		x := binary.LittleEndian.Uint32(line[from:])<<shift | zeros&(1<<shift-1)
+		x ^= zeros // the digits, right-aligned, if they are any
+		v := (x>>8&15)*100 + (x>>16&15)*10 + x>>24
+		bad |= (x + 0x76767676 | x) & 0x80808080
+		bad |= ((v - [4]uint32{0, 0, 10, 100}[n&3]) | (255 - v)) & (1 << 31)
+		bad |= uint32((n-1)>>2 | n>>2) // no digit, or more than three
+		a = a<<8 | v
+		from = to + 1
+	}
+	return a, bad == 0
 }
 
 // parseIPv4 reads four numbers up to 255 without leading zeros, between which
