@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	chunkBytes = 1 << 20
+	chunkBytes = 256 << 10 // it is still in the cache of the processor that looks through it
 	// longestLine is how much of a line without an end is read at a time. The
 	// next piece begins at a place where no word is cut.
 	longestLine = 4 << 20
