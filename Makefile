@@ -24,10 +24,13 @@ lint:
 tidy:
 	go mod tidy -diff
 
-# bench measures a hub beside nginx (make bench BENCH="--objects 1000000"); micro-bench
-# measures single parts.
+# bench measures a hub beside nginx (make bench BENCH="--objects 1000000"), bench-scan
+# looking through logs beside grep and ripgrep; micro-bench measures single parts.
 bench: build
 	./tocsin bench $(BENCH)
+
+bench-scan: build
+	./tocsin bench scan $(BENCH)
 
 micro-bench:
 	CGO_ENABLED=0 go test -run='^$$' -bench=. -benchmem $$(go list ./... | grep -v /e2e)
@@ -44,4 +47,4 @@ fuzz:
 	  done; \
 	done
 
-.PHONY: build check test e2e lint tidy bench micro-bench privacy fuzz
+.PHONY: build check test e2e lint tidy bench bench-scan micro-bench privacy fuzz
