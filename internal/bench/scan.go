@@ -219,10 +219,16 @@ func (s *scanSession) look(ctx context.Context, format string, cores int) (timin
 	defer func() { _ = f.Close() }() // it was read
 	runtime.GC()
 	began, used := time.Now(), processorTime()
-	stats, err := scan.Run(ctx, scan.Sought{Values: s.set}, f, func(scan.Hit) error { return nil })
+	places, last := int64(0), int64(-1)
+	_, err = scan.Run(ctx, scan.Sought{Values: s.set}, f, func(h scan.Hit) error {
+		if h.Offset != last { // of ten million made-up values some are the same
+			places, last = places+1, h.Offset
+		}
+		return nil
+	})
 	took := timing{time.Since(began), processorTime() - used}
-	if err == nil && stats.Hits != s.planted[format] {
-		err = fmt.Errorf("%s, %d indicators: %d hits, %d are there", format, s.known, stats.Hits, s.planted[format])
+	if err == nil && places != s.planted[format] {
+		err = fmt.Errorf("%s, %d indicators: found in %d places, %d are there", format, s.known, places, s.planted[format])
 	}
 	return took, err //nolint:wrapcheck // it says what is wrong
 }

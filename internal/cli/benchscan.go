@@ -62,16 +62,16 @@ func (a *app) measureScan(ctx context.Context, o bench.ScanOptions, parent strin
 		}
 	}
 	result, err := bench.Scan(ctx, o)
-	if a.json && err == nil {
-		return a.writeJSON(result)
+	if err != nil {
+		err = fmt.Errorf("bench: %w", err)
 	}
-	if len(result.Rows) > 0 && !a.json {
+	if a.json {
+		return errors.Join(err, a.writeJSON(result)) // also what was measured before it failed
+	}
+	if len(result.Rows) > 0 {
 		a.scanTable(result)
 	}
-	if err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-	return nil
+	return err
 }
 
 // scanTable shows what was measured.
