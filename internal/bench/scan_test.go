@@ -75,7 +75,7 @@ func BenchmarkScan(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			began, n := processorTime(), 0
 			for b.Loop() {
-				stats, err := scan.Run(context.Background(), set, bytes.NewReader(text), func(scan.Hit) error { return nil })
+				stats, err := scan.Run(context.Background(), scan.Sought{Values: set}, bytes.NewReader(text), func(scan.Hit) error { return nil })
 				if err != nil || stats.Hits != planted {
 					b.Fatalf("%d hits of %d, %v", stats.Hits, planted, err)
 				}
