@@ -134,20 +134,33 @@ type Disclosure struct {
 	Objects int   `json:"objects"` // how many objects of it the reader got
 }
 
-// A Withdrawal states that versions of an object were deleted on request.
+// A Cause says why versions were deleted.
+type Cause string
+
+// The causes of a [Withdrawal].
+const (
+	Recalled Cause = ""        // who shared them, or a curator, took them back
+	Expired  Cause = "expired" // the community keeps such objects no longer; Rule says which rule
+	Erased   Cause = "erased"  // they held a value that somebody asked to be erased
+)
+
+// A Withdrawal states that versions of objects were deleted: their content is
+// gone from the hub.
 type Withdrawal struct {
 	Kind Kind      `json:"kind"`
 	Hub  string    `json:"hub"`
 	Time time.Time `json:"time"`
 
-	Organization string `json:"organization"`
+	Organization string `json:"organization"` // "" when the hub itself did it
 	User         string `json:"user,omitempty"`
 	Community    string `json:"community"`
 	Collection   string `json:"collection"`
 
-	ID       string      `json:"id"`
+	ID       string      `json:"id"`       // "" when they are of several objects
 	Versions []ObjectRef `json:"versions"` // Seq is where the version was
 	Reason   string      `json:"reason,omitempty"`
+	Cause    Cause       `json:"cause,omitempty"`
+	Rule     string      `json:"rule,omitempty"` // what the rule says, and why
 }
 
 // A Directory statement says that who may speak, or to whom, was changed.

@@ -98,6 +98,7 @@ func (h *hub) serve(ctx context.Context, o Options, listener net.Listener, confi
 	running.Go(func() { h.feed.Run(background, o.Log) })
 	running.Go(func() { h.quarantine.Run(background, o.Log) })
 	running.Go(func() { h.restore.Run(background, o.Log) })
+	running.Go(func() { h.retention.Run(background, o.Log) })
 
 	server := &http.Server{
 		Handler:           h.routes(o, base),

@@ -67,6 +67,7 @@ type hub struct {
 	submit        *submit.Service
 	quarantine    *quarantine.Service
 	restore       *restore.Service
+	retention     *withdraw.Retention
 	operatorToken string
 	verifierKey   string
 }
@@ -180,6 +181,7 @@ func (h *hub) wire(ctx context.Context) error {
 	h.feed = distribute.New(h.store, h.store, h.policy, h.directory)
 	h.submit = &submit.Service{Gate: gate, Strict: strict, Directory: h.directory, Policy: h.policy, Recorder: h.store, Finder: h.store}
 	h.quarantine = &quarantine.Service{Holds: h.store, Submitter: h.submit, Directory: h.directory}
+	h.retention = &withdraw.Retention{Order: h.store, Rules: h.directory.Retention}
 	h.restore = &restore.Service{Queue: h.store, Store: h.store, Directory: h.directory, Policy: h.policy, Gates: h.submit}
 	return nil
 }

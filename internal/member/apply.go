@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -343,7 +344,10 @@ func (p *planner) putGroup(at string, e CommunityEntry, c communityDoc, known bo
 		if l, ok := tlp.Parse(e.Default); ok {
 			label = labelName(l)
 		}
-		c = communityDoc{Name: e.Name, Title: orElse(e.Title, e.Name), Description: e.Description, Default: orElse(label, "amber"), Privacy: e.Privacy, Charter: e.Charter, TwoPeople: e.TwoPeople}
+		c = communityDoc{Name: e.Name, Title: orElse(e.Title, e.Name), Description: e.Description, Default: orElse(label, "amber"), Retention: e.Retention, Charter: e.Charter, TwoPeople: e.TwoPeople}
+		if e.Privacy != nil {
+			c.Privacy = *e.Privacy
+		}
 		p.keepAgreement(c)
 		p.putCommunity(c, Made, "unmarked objects are TLP:"+strings.ToUpper(c.Default))
 		return nil
@@ -377,9 +381,8 @@ func (p *planner) changed(at string, c communityDoc, e CommunityEntry) (communit
 			what[len(what)-1] = "default_tlp " + before + " → " + c.Default
 		}
 	}
-	what.set("privacy path", &c.Privacy.Path, e.Privacy.Path)
-	what.number("reviewers", &c.Privacy.Reviewers, e.Privacy.Reviewers)
-	what.number("review days", &c.Privacy.ReviewDays, e.Privacy.ReviewDays)
+	what.privacy(&c.Privacy, e.Privacy)
+	what.retention(&c.Retention, e.Retention)
 	if e.TwoPeople != nil && (c.TwoPeople == nil || *c.TwoPeople != *e.TwoPeople) {
 		c.TwoPeople = e.TwoPeople
 		what = append(what, "two_people "+strconv.FormatBool(*e.TwoPeople))
@@ -523,12 +526,32 @@ func (d *details) set(name string, field *string, to string) {
 	}
 }
 
-// number is set for numbers.
-func (d *details) number(name string, field *int, to int) {
-	if to != 0 && *field != to {
-		*d = append(*d, name)
-		*field = to
+// privacy replaces how a community deals with what may be personal.
+func (d *details) privacy(known *Privacy, to *Privacy) {
+	if to == nil {
+		return
 	}
+	changed := func(name, from, to string) {
+		if from != to {
+			*d = append(*d, name+" "+from+" → "+to)
+		}
+	}
+	changed("privacy path", known.path(), to.path())
+	changed("reviewers", strconv.Itoa(known.reviewers()), strconv.Itoa(to.reviewers()))
+	changed("review days", strconv.Itoa(known.reviewDays()), strconv.Itoa(to.reviewDays()))
+	*known = *to
+}
+
+// retention replaces the rules by which a community forgets.
+func (d *details) retention(known *[]RetentionRule, to []RetentionRule) {
+	same := func(a, b RetentionRule) bool {
+		return slices.Equal(a.Types, b.Types) && a.Days == b.Days && a.Keep == b.Keep && a.Why == b.Why
+	}
+	if to == nil || slices.EqualFunc(*known, to, same) {
+		return
+	}
+	*d = append(*d, "retention")
+	*known = to
 }
 
 func (d details) String() string { return strings.Join(d, ", ") }

@@ -35,7 +35,14 @@ func (s *Service) Describe(who tocsin.Member) Network {
 		if !who.Operator && who.Role(name) < tocsin.Reader {
 			continue
 		}
-		e := CommunityEntry{Name: name, Title: g.Title, Description: g.Description, Default: d.communities[name].Default, Privacy: g.Privacy, Charter: d.communities[name].Charter, TwoPeople: d.communities[name].TwoPeople}
+		c := d.communities[name]
+		e := CommunityEntry{
+			Name: name, Title: g.Title, Description: g.Description, Default: c.Default, Retention: c.Retention, Charter: c.Charter, TwoPeople: c.TwoPeople,
+		}
+		if g.Privacy != (Privacy{}) {
+			p := g.Privacy
+			e.Privacy = &p
+		}
 		if who.Operator || who.Role(name) >= tocsin.Operator {
 			e.Members = members[name]
 		}

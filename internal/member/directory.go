@@ -67,8 +67,9 @@ type communityDoc struct {
 	Privacy     Privacy   `json:"privacy,omitzero"`
 	Removed     time.Time `json:"removed,omitzero"`
 
-	Charter   *Charter `json:"charter,omitempty"`
-	TwoPeople *bool    `json:"two_people,omitempty"` // whether what widens it takes two; nil: as in the hub
+	Charter   *Charter        `json:"charter,omitempty"`
+	TwoPeople *bool           `json:"two_people,omitempty"` // whether what widens it takes two; nil: as in the hub
+	Retention []RetentionRule `json:"retention,omitempty"`
 }
 
 type membershipDoc struct {

@@ -58,6 +58,15 @@ type Privacy struct {
 	ReviewDays int    `json:"review_days,omitempty" yaml:"review_days"` // how long a value waits for them, 1 to 365; 30
 }
 
+func (p Privacy) path() string   { return orElse(p.Path, PathAutomatic) }
+func (p Privacy) reviewers() int { return max(p.Reviewers, 1) }
+func (p Privacy) reviewDays() int {
+	if p.ReviewDays == 0 {
+		return ReviewDays
+	}
+	return p.ReviewDays
+}
+
 // The paths of free text through the privacy gate, and the default of
 // [Privacy.ReviewDays].
 const (

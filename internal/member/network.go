@@ -19,7 +19,8 @@ import (
 // A Network is a document that says which organizations and communities a hub
 // has: communities as code. What it does not name stays as it is; an entry
 // goes only when it says absent. A field that is empty in an entry that exists
-// stays as it is too, so applying a document twice changes nothing.
+// stays as it is too, so applying a document twice changes nothing. What an entry
+// says of handling, privacy or retention replaces what was said before, whole.
 type Network struct {
 	Organizations []OrganizationEntry `json:"organizations,omitempty" yaml:"organizations"`
 	Communities   []CommunityEntry    `json:"communities,omitempty" yaml:"communities"`
@@ -65,7 +66,8 @@ type CommunityEntry struct {
 	Title       string            `json:"title,omitempty" yaml:"title"`
 	Description string            `json:"description,omitempty" yaml:"description"`
 	Default     string            `json:"default_tlp,omitempty" yaml:"default_tlp"` // amber when new
-	Privacy     Privacy           `json:"privacy,omitzero" yaml:"privacy"`
+	Privacy     *Privacy          `json:"privacy,omitempty" yaml:"privacy"`         // replaces what was said before, whole; an empty one: the defaults
+	Retention   []RetentionRule   `json:"retention,omitempty" yaml:"retention"`     // likewise; an empty list: everything is kept
 	Members     []MemberEntry     `json:"members,omitempty" yaml:"members"`
 	Collections []CollectionEntry `json:"collections,omitempty" yaml:"collections"`
 	Absent      bool              `json:"absent,omitempty" yaml:"absent"`
@@ -186,17 +188,8 @@ func (c *checker) community(at string, entry CommunityEntry) {
 	if _, ok := tlp.Parse(entry.Default); entry.Default != "" && !ok {
 		c.add(at+"/default_tlp", "this is no TLP label", "write clear, green, amber, amber+strict or red")
 	}
-	switch entry.Privacy.Path {
-	case "", PathAutomatic, PathStrict:
-	default:
-		c.add(at+"/privacy/path", "this is no path of free text", "write automatic or strict")
-	}
-	if n := entry.Privacy.Reviewers; n < 0 || n > 2 {
-		c.add(at+"/privacy/reviewers", "one or two people decide on a masked value", "write 1 or 2")
-	}
-	if n := entry.Privacy.ReviewDays; n < 0 || n > 365 {
-		c.add(at+"/privacy/review_days", "a value waits between 1 and 365 days for review", "write a number of days")
-	}
+	c.privacy(at+"/privacy", entry.Privacy)
+	c.retention(at+"/retention", entry.Retention)
 	c.charter(at+"/charter", entry.Charter)
 	members := map[string]bool{}
 	for j, m := range entry.Members {
@@ -233,6 +226,23 @@ func (c *checker) member(at string, m MemberEntry) {
 	c.text(at+"/reason", m.Reason, longestReason)
 	if m.Status == Suspended && strings.TrimSpace(m.Reason) == "" {
 		c.add(at+"/reason", "a suspension needs a reason", "say why, for the record and for whom it concerns")
+	}
+}
+
+func (c *checker) privacy(at string, p *Privacy) {
+	if p == nil {
+		return
+	}
+	switch p.Path {
+	case "", PathAutomatic, PathStrict:
+	default:
+		c.add(at+"/path", "this is no path of free text", "write automatic or strict")
+	}
+	if n := p.Reviewers; n < 0 || n > 2 {
+		c.add(at+"/reviewers", "one or two people decide on a masked value", "write 1 or 2")
+	}
+	if n := p.ReviewDays; n < 0 || n > 365 {
+		c.add(at+"/review_days", "a value waits between 1 and 365 days for review", "write a number of days")
 	}
 }
 

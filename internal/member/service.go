@@ -222,7 +222,7 @@ func (s *Service) Members(community string) []Membership {
 // value is restored: 1 or 2.
 func (s *Service) Reviewers(community string) int {
 	if g := s.present().groups[community]; g != nil {
-		return max(g.Privacy.Reviewers, 1)
+		return g.Privacy.reviewers()
 	}
 	return 1
 }
@@ -230,14 +230,11 @@ func (s *Service) Reviewers(community string) int {
 // Privacy returns whether free text waits for a person in a community, and how
 // long what waits does so.
 func (s *Service) Privacy(community string) (strict bool, reviewTime time.Duration) {
-	days := 0
+	var p Privacy
 	if g := s.present().groups[community]; g != nil {
-		strict, days = g.Privacy.Path == PathStrict, g.Privacy.ReviewDays
+		p = g.Privacy
 	}
-	if days == 0 {
-		days = ReviewDays
-	}
-	return strict, time.Duration(days) * 24 * time.Hour
+	return p.path() == PathStrict, time.Duration(p.reviewDays()) * 24 * time.Hour
 }
 
 // Identities returns which STIX identity belongs to which organization, those

@@ -289,6 +289,12 @@ func (p proposalDoc) scopes() (names []string) {
 	return names
 }
 
+// loosens reports whether free text waits for nobody any more, or a masked value
+// for one person only.
+func (p Privacy) loosens(to Privacy) bool {
+	return p.path() == PathStrict && to.path() != PathStrict || p.reviewers() > to.reviewers()
+}
+
 // split takes apart what an entry changes at once and what has to wait for a
 // second person.
 func (p *planner) split(c communityDoc, e CommunityEntry) (now, later CommunityEntry) {
@@ -296,8 +302,8 @@ func (p *planner) split(c communityDoc, e CommunityEntry) (now, later CommunityE
 	if lowers(c.Default, e.Default) {
 		now.Default, later.Default = "", e.Default
 	}
-	if c.Privacy.Path == PathStrict && e.Privacy.Path == PathAutomatic || c.Privacy.Reviewers == 2 && e.Privacy.Reviewers == 1 {
-		now.Privacy, later.Privacy = Privacy{}, e.Privacy
+	if e.Privacy != nil && c.Privacy.loosens(*e.Privacy) {
+		now.Privacy, later.Privacy = nil, e.Privacy
 	}
 	if c.opens(e.Charter) {
 		now.Charter, later.Charter = nil, e.Charter

@@ -1,6 +1,7 @@
 package member
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -38,7 +39,7 @@ func TestWideningTakesTwo(t *testing.T) {
 		"a new member":               {"communities: [{name: finance, members: [{organization: bank-c, role: reader}]}]", "membership finance/bank-c reader"},
 		"a curator":                  {"communities: [{name: finance, members: [{organization: bank-a, role: curator}]}]", "membership finance/bank-a writer → curator"},
 		"a lower default":            {"communities: [{name: finance, default_tlp: green}]", "community finance default_tlp amber → green"},
-		"free text is shown":         {"communities: [{name: finance, privacy: {path: automatic}}]", "community finance privacy path"},
+		"free text is shown":         {"communities: [{name: finance, privacy: {path: automatic}}]", "community finance privacy path strict → automatic"},
 		"names of members are shown": {"communities: [{name: finance, charter: {ends: 2040-01-01}}]", "community finance charter"},
 		"anybody may find it":        {"communities: [{name: finance, charter: {public: true, member_list: nobody, ends: 2040-01-01}}]", "community finance charter"},
 		"it never ends":              {"communities: [{name: finance, charter: {member_list: nobody}}]", "community finance charter"},
@@ -66,7 +67,7 @@ func TestWideningTakesTwo(t *testing.T) {
 			if got := strings.Join(store.changes[len(store.changes)-1].Summary, "\n"); !strings.Contains(got, tt.want) {
 				t.Errorf("before it takes effect the ledger is told %q, want %q", got, tt.want)
 			}
-			if d := s.now.Load(); len(d.memberships) != len(before.memberships) || len(d.tokens) != len(before.tokens) || d.communities["finance"] != before.communities["finance"] || d.organizations["bank-c"].Handling != nil && before.organizations["bank-c"].Handling != nil && len(d.organizations["bank-c"].Handling.Clearances) != 0 {
+			if d := s.now.Load(); len(d.memberships) != len(before.memberships) || len(d.tokens) != len(before.tokens) || !reflect.DeepEqual(d.communities["finance"], before.communities["finance"]) || d.organizations["bank-c"].Handling != nil && before.organizations["bank-c"].Handling != nil && len(d.organizations["bank-c"].Handling.Clearances) != 0 {
 				t.Error("the change is in effect before a second person confirms it")
 			}
 			if again, err := s.Apply(t.Context(), alice, parse(t, tt.text)); err != nil || again.Proposal != applied.Proposal {

@@ -20,10 +20,14 @@ func (s Sibling) Ref(id string) receipt.ObjectRef {
 
 // Record returns what the ledger says of a withdrawal of versions.
 func (w Withdrawal) Record(hub string, at time.Time, versions []receipt.ObjectRef) (receipt.Record, error) {
-	return receipt.NewRecord(receipt.Withdrawal{
+	s := receipt.Withdrawal{
 		Hub: hub, Time: at, Organization: w.Who.Organization.Name, User: w.Who.User,
-		Community: w.Community, Collection: w.Collection, ID: w.ID, Versions: versions, Reason: w.Reason,
-	})
+		Community: w.Community, Collection: w.Collection, Versions: versions, Reason: w.Reason, Cause: w.Cause, Rule: w.Rule,
+	}
+	if ids := w.IDs(); len(ids) == 1 {
+		s.ID = ids[0]
+	}
+	return receipt.NewRecord(s)
 }
 
 // DisclosureRecords returns what the ledger says of reads. A read without a time

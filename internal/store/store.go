@@ -3,6 +3,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tocsin"
@@ -36,8 +37,8 @@ type Recorder interface {
 	// Record stores what was admitted. When it returns without an error, the
 	// objects, the ledger's leaf and a checkpoint over it are durable.
 	Record(ctx context.Context, a authorize.Admitted) (Recorded, error)
-	// Withdraw deletes versions of an object and leaves tombstones, for those
-	// who could see it. It returns how many versions went, and the number of the
+	// Withdraw deletes versions of objects and leaves tombstones, for those
+	// who could see them. It returns how many versions went, and the number of the
 	// record that says so.
 	Withdraw(ctx context.Context, w Withdrawal) (gone int, leaf int64, err error)
 	// Disclose logs that ranges of the order were read, one leaf for each.
@@ -184,12 +185,43 @@ type Pending struct {
 // A Withdrawal says what is to be deleted, and by whom. The caller has checked
 // that it may be.
 type Withdrawal struct {
-	Who        tocsin.Member
+	Who        tocsin.Member // the zero value is the hub itself
 	Community  string
 	Collection string
-	ID         string
-	Seqs       []int64
+	Versions   []Version
 	Reason     string
+	Cause      receipt.Cause
+	Rule       string // by which the hub deletes what nobody asked it to
+}
+
+// MostWithdrawn is how many versions one [Withdrawal] should delete at most: they
+// share a transaction and a record.
+const MostWithdrawn = 500
+
+// A Version is where one object version stands.
+type Version struct {
+	ID  string
+	Seq int64
+}
+
+// VersionsOf returns where versions of one object stand.
+func VersionsOf(id string, seqs ...int64) []Version {
+	out := make([]Version, len(seqs))
+	for i, seq := range seqs {
+		out[i] = Version{id, seq}
+	}
+	return out
+}
+
+// IDs returns the objects of a withdrawal, each once.
+func (w Withdrawal) IDs() (ids []string) {
+	for _, v := range w.Versions {
+		if !slices.Contains(ids[max(0, len(ids)-1):], v.ID) { // versions of one object mostly stand together
+			ids = append(ids, v.ID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // A Leaf is one record of the ledger.

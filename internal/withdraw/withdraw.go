@@ -1,4 +1,4 @@
-// Package withdraw takes back what was shared: for its owner, and for those who moderate.
+// Package withdraw takes back what was shared: for its owner, for those who moderate, and when its time is over.
 package withdraw
 
 import (
@@ -79,7 +79,7 @@ func (s *Service) Withdraw(ctx context.Context, who tocsin.Member, community, co
 	if len(seqs) == 0 {
 		return 0, &tocsin.Error{Kind: tocsin.NotFound, Message: "there is no such object"}
 	}
-	gone, _, err := s.Store.Withdraw(ctx, store.Withdrawal{Who: who, Community: c.Community, Collection: c.ID, ID: id, Seqs: seqs})
+	gone, _, err := s.Store.Withdraw(ctx, store.Withdrawal{Who: who, Community: c.Community, Collection: c.ID, Versions: store.VersionsOf(id, seqs...)})
 	if err != nil {
 		return 0, fmt.Errorf("withdraw: %w", err)
 	}
@@ -180,7 +180,7 @@ func (s *Service) recall(ctx context.Context, who tocsin.Member, reader *authori
 	if len(seqs) == 0 {
 		return others, nil
 	}
-	w := store.Withdrawal{Who: who, Community: r.Community, Collection: r.Collection.ID, ID: r.ID, Seqs: seqs, Reason: reason}
+	w := store.Withdrawal{Who: who, Community: r.Community, Collection: r.Collection.ID, Versions: store.VersionsOf(r.ID, seqs...), Reason: reason}
 	if r.Versions, r.Leaf, err = s.Store.Withdraw(ctx, w); err != nil {
 		return others, fmt.Errorf("withdraw: %w", err)
 	}

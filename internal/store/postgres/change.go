@@ -12,13 +12,16 @@ import (
 	"tocsin/receipt"
 )
 
-// Withdraw deletes versions of an object, content and all, and leaves tombstones
+// Withdraw deletes versions of objects, content and all, and leaves tombstones
 // at new positions, for those who could see it. It returns how many versions
 // went, and the number of the record that says so; positions that hold no such version are passed over. PostgreSQL itself
 // forgets the content when it next vacuums the table.
 func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (gone int, leaf int64, err error) {
 	var last int64
-	j := &job{weight: 1 + len(w.Seqs), alone: true, needs: needs{ids: []int64{store.IDHash(w.ID)}}}
+	j := &job{weight: 1 + len(w.Versions), alone: true}
+	for _, id := range w.IDs() {
+		j.needs.ids = append(j.needs.ids, store.IDHash(id))
+	}
 	j.do = func(ctx context.Context, b *batch) error {
 		refs, err := b.bury(ctx, w)
 		gone = len(refs)
@@ -31,7 +34,12 @@ func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (gone int, lea
 			return err
 		}
 		leaf = b.record(recorded{Record: record, community: w.Community})
-		return b.supersede(ctx, w.Collection, w.ID)
+		for _, id := range w.IDs() {
+			if err := b.supersede(ctx, w.Collection, id); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	if err := s.submit(ctx, j); err != nil {
 		return 0, 0, err
@@ -47,15 +55,15 @@ func (b *batch) bury(ctx context.Context, w store.Withdrawal) (refs []receipt.Ob
 	if err != nil {
 		return nil, err
 	}
-	versions := b.siblings[store.IDHash(w.ID)]
 	buried := map[int64]bool{}
-	for _, seq := range w.Seqs {
+	for _, gone := range w.Versions {
+		versions, seq := b.siblings[store.IDHash(gone.ID)], gone.Seq
 		for _, v := range versions {
-			if v.Seq != seq || v.collection != number || v.ID != w.ID || v.Flags&store.FlagTombstone != 0 || buried[seq] {
+			if v.Seq != seq || v.collection != number || v.ID != gone.ID || v.Flags&store.FlagTombstone != 0 || buried[seq] {
 				continue
 			}
 			buried[seq] = true
-			refs = append(refs, store.Sibling{Seq: seq, Version: v.Version, Added: v.Added, Sum: v.sum}.Ref(w.ID))
+			refs = append(refs, store.Sibling{Seq: seq, Version: v.Version, Added: v.Added, Sum: v.sum}.Ref(gone.ID))
 			grave := v
 			grave.Flags |= store.FlagTombstone
 			grave.Seq, grave.Added = b.take()
@@ -63,11 +71,9 @@ func (b *batch) bury(ctx context.Context, w store.Withdrawal) (refs []receipt.Ob
 			b.rows = append(b.rows, grave)
 			b.siblings[v.idhash] = append(b.siblings[v.idhash], grave)
 			b.deleted = append(b.deleted, seq)
-		}
-	}
-	if len(refs) > 0 { // all versions change when one goes
-		for _, v := range versions {
-			b.rewrites = append(b.rewrites, place{number, v.Seq})
+			for _, sibling := range versions { // all versions change when one goes
+				b.rewrites = append(b.rewrites, place{number, sibling.Seq})
+			}
 		}
 	}
 	return refs, nil

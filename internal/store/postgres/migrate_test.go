@@ -31,7 +31,7 @@ func TestEveryEarlierVersionIsBroughtUpToDate(t *testing.T) {
 	}
 	record(t, s, storetest.Indicator(3, 1))
 	n, _, err := s.Withdraw(ctx, store.Withdrawal{
-		Who: storetest.Member("bank"), Community: "finance", Collection: storetest.Target().Collection, ID: storetest.IndicatorID(5), Seqs: []int64{6},
+		Who: storetest.Member("bank"), Community: "finance", Collection: storetest.Target().Collection, Versions: store.VersionsOf(storetest.IndicatorID(5), 6),
 	})
 	if n != 1 || err != nil {
 		t.Fatalf("Withdraw = %d, %v", n, err)

@@ -124,7 +124,7 @@ func countRewrites(t *testing.T, _ string, a, b *Store) {
 	}
 	before = b.Rewrites(name, 2, 2)
 	n, _, err := a.Withdraw(t.Context(), store.Withdrawal{
-		Who: storetest.Member("bank"), Community: "finance", Collection: name, ID: storetest.IndicatorID(2), Seqs: []int64{2},
+		Who: storetest.Member("bank"), Community: "finance", Collection: name, Versions: store.VersionsOf(storetest.IndicatorID(2), 2),
 	})
 	if n != 1 || err != nil {
 		t.Fatalf("Withdraw = %d, %v", n, err)

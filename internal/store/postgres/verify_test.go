@@ -26,7 +26,7 @@ func TestVerifyFindsWhatWasChanged(t *testing.T) {
 		record(t, s, storetest.Indicator(2*i, 0), storetest.Indicator(2*i+1, 0))
 	}
 	n, _, err := s.Withdraw(ctx, store.Withdrawal{
-		Who: storetest.Member("bank"), Community: "finance", Collection: storetest.Target().Collection, ID: storetest.IndicatorID(5), Seqs: []int64{6},
+		Who: storetest.Member("bank"), Community: "finance", Collection: storetest.Target().Collection, Versions: store.VersionsOf(storetest.IndicatorID(5), 6),
 	})
 	if n != 1 || err != nil {
 		t.Fatalf("Withdraw = %d, %v", n, err)

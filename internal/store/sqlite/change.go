@@ -9,11 +9,11 @@ import (
 	"tocsin/receipt"
 )
 
-// Withdraw deletes versions of an object, content and all, and leaves tombstones
+// Withdraw deletes versions of objects, content and all, and leaves tombstones
 // at new positions, for those who could see it. It returns how many versions
 // went, and the number of the record that says so; positions that hold no such version are passed over.
 func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (gone int, leaf int64, err error) {
-	j := &job{weight: 1 + len(w.Seqs), erases: true}
+	j := &job{weight: 1 + len(w.Versions), erases: true}
 	var collection int64
 	j.intern = func(b *batch) (err error) {
 		collection, err = b.collection(w.Collection)
@@ -21,8 +21,8 @@ func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (gone int, lea
 	}
 	j.do = func(b *batch) error {
 		refs := []receipt.ObjectRef{}
-		for _, seq := range w.Seqs {
-			ref, ok, err := b.bury(collection, w.ID, seq)
+		for _, v := range w.Versions {
+			ref, ok, err := b.bury(collection, v.ID, v.Seq)
 			if err != nil {
 				return err
 			}
@@ -34,8 +34,10 @@ func (s *Store) Withdraw(ctx context.Context, w store.Withdrawal) (gone int, lea
 		if gone == 0 {
 			return nil
 		}
-		if err := b.supersede(w.Collection, w.ID); err != nil {
-			return err
+		for _, id := range w.IDs() {
+			if err := b.supersede(w.Collection, id); err != nil {
+				return err
+			}
 		}
 		record, err := w.Record(s.signer.Origin(), time.UnixMicro(b.added), refs)
 		if err != nil {

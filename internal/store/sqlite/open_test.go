@@ -18,7 +18,7 @@ import (
 
 func withdrawalOf(n int, seqs ...int64) store.Withdrawal {
 	return store.Withdrawal{
-		Who: storetest.Member("bank"), Community: "finance", Collection: storetest.Target().Collection, ID: storetest.IndicatorID(n), Seqs: seqs,
+		Who: storetest.Member("bank"), Community: "finance", Collection: storetest.Target().Collection, Versions: store.VersionsOf(storetest.IndicatorID(n), seqs...),
 	}
 }
 

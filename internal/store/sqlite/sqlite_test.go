@@ -60,7 +60,7 @@ func fill(t testing.TB, s *Store) {
 		t.Fatal(err)
 	}
 	w := store.Withdrawal{
-		Who: storetest.Member("bank"), Community: "finance", Collection: storetest.Target().Collection, ID: storetest.IndicatorID(5), Seqs: []int64{6},
+		Who: storetest.Member("bank"), Community: "finance", Collection: storetest.Target().Collection, Versions: store.VersionsOf(storetest.IndicatorID(5), 6),
 	}
 	if n, _, err := s.Withdraw(ctx, w); n != 1 || err != nil {
 		t.Fatalf("Withdraw = %d, %v", n, err)

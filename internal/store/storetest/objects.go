@@ -13,6 +13,7 @@ import (
 	"tocsin/internal/authorize"
 	"tocsin/internal/store"
 	"tocsin/internal/view"
+	"tocsin/receipt"
 )
 
 // file returns a cyber observable, which has no version of its own.
@@ -32,7 +33,7 @@ func definition(n int) string {
 
 func withdrawal(organization string, n int, seqs ...int64) store.Withdrawal {
 	return store.Withdrawal{
-		Who: Member(organization), Community: community, Collection: collection, ID: IndicatorID(n), Seqs: seqs,
+		Who: Member(organization), Community: community, Collection: collection, Versions: store.VersionsOf(IndicatorID(n), seqs...),
 	}
 }
 
@@ -233,6 +234,35 @@ func labels(t *testing.T, p Place) {
 	}
 }
 
+// together withdraws versions of several objects in one transaction, with one
+// record, as the hub does with what has expired.
+func together(t *testing.T, p Place) {
+	s := open(t, p)
+	ctx := context.Background()
+	share(t, s, "bank", Indicator(1, 0), Indicator(2, 0), Indicator(3, 0))
+	share(t, s, "bank", Indicator(1, 1))
+	w := store.Withdrawal{
+		Community: community, Collection: collection, Cause: receipt.Expired, Rule: "a rule",
+		Versions: []store.Version{{ID: IndicatorID(1), Seq: 1}, {ID: IndicatorID(3), Seq: 3}, {ID: IndicatorID(2), Seq: 3}, {ID: IndicatorID(1), Seq: 4}},
+	}
+	n, leaf, err := s.Withdraw(ctx, w)
+	if n != 3 || err != nil {
+		t.Fatalf("Withdraw = %d, %v, want 3: position 3 is not object 2's", n, err)
+	}
+	s = reopen(t, s, p)
+	if diff := cmp.Diff([]int64{2, 5, 6, 7}, seqs(scan(t, s, collection, 10))); diff != "" {
+		t.Errorf("positions differ (-want +got):\n%s", diff)
+	}
+	leaves, err := s.List(ctx, string(receipt.KindWithdrawal), community, 0, 10)
+	if err != nil || len(leaves) != 1 || leaves[0].Index != leaf {
+		t.Fatalf("List = %+v, %v, want one record, %d", leaves, err, leaf)
+	}
+	made, err := verify(t, s, p, leaf).Withdrawal()
+	if err != nil || made.Organization != "" || made.ID != "" || made.Cause != receipt.Expired || made.Rule != "a rule" || len(made.Versions) != 3 {
+		t.Errorf("the record says %+v, %v", made, err)
+	}
+}
+
 func tombstones(t *testing.T, p Place) {
 	s := open(t, p)
 	ctx := context.Background()
@@ -300,7 +330,7 @@ func sightings(t *testing.T, p Place) {
 		t.Errorf("Sightings differ (-want +got):\n%s", diff)
 	}
 	w := withdrawal("bank", 0, 2)
-	w.ID = id("sighting", 1)
+	w.Versions[0].ID = id("sighting", 1)
 	if n, _, err := s.Withdraw(ctx, w); n != 1 || err != nil {
 		t.Fatalf("Withdraw = %d, %v", n, err)
 	}

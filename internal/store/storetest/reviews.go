@@ -182,7 +182,7 @@ func nextVersion(more string) func(*testing.T, store.Store, store.Review) {
 func withdrawn(t *testing.T, s store.Store, i store.Review) {
 	t.Helper()
 	w := withdrawal("bank", 1, 1)
-	w.ID = i.Object
+	w.Versions[0].ID = i.Object
 	if n, _, err := s.Withdraw(context.Background(), w); n != 1 || err != nil {
 		t.Errorf("Withdraw = %d, %v, want 1", n, err)
 	}
