@@ -28,6 +28,16 @@ type Proof struct {
 	Checkpoint []byte      // signed checkpoint, verbatim
 }
 
+// Claimed returns the record that the proof says it is of. Nothing of it has been
+// checked: see [Verify].
+func (p Proof) Claimed() (Record, error) {
+	r, err := recordOf(p.Extra)
+	if err != nil {
+		return Record{}, fmt.Errorf("statement: %w", err)
+	}
+	return r, nil
+}
+
 // Marshal returns the file form of p, named .tlog-proof by convention.
 func (p Proof) Marshal() []byte {
 	var b bytes.Buffer

@@ -103,7 +103,7 @@ type Review struct {
 	At     string `json:"at"`     // JSON Pointer within the object
 	Class  string `json:"class"`
 
-	Action string `json:"action"` // "shown", "approve", "redact", "reject"
+	Action string `json:"action"` // "shown", "approve", "redact", "reject", "expire", "erase"
 	Reason string `json:"reason,omitempty"`
 	State  string `json:"state"` // of the review after it
 }

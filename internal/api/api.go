@@ -102,6 +102,7 @@ type Options struct {
 	Withdrawer    Withdrawer
 	Lists         Lists
 	Deployer      Deployer
+	Eraser        Eraser
 	Cursors       *cursor.Sealer
 	Intake        *receive.Intake
 	URL           *url.URL // how others reach the hub: scheme and host
@@ -152,6 +153,7 @@ func (s *Server) routes() []receive.Route {
 		{Method: "GET", Path: community + "audience/", May: writers, Do: s.audience},
 		{Method: "POST", Path: community + "audience/", May: writers, Do: s.audiences},
 		{Method: "POST", Path: v1 + "recalls/", May: receive.Anyone, Do: s.recall},
+		{Method: "POST", Path: v1 + "erasures/", May: hubOperators, Do: s.erase},
 		{Method: "GET", Path: v1 + "withdrawals/{leaf}/receipt/", May: receive.Anyone, Do: s.withdrawalReceipt},
 		// Whether there is a queue is the curators' business; to others it is not found.
 		{Method: "GET", Path: community + "reviews/", May: receive.Anyone, Do: s.reviews},

@@ -90,7 +90,7 @@ Exit codes: 0 done; 1 the answer is no; 2 the call was wrong; 3 a fault.`,
 		&cobra.Group{ID: groupRun, Title: "Run a hub:"},
 	)
 	root.AddCommand(
-		a.submit(), a.audience(), a.review(), a.recall(), a.deployment(), a.pull(), a.scan(), a.export(), a.agent(),
+		a.submit(), a.audience(), a.review(), a.recall(), a.erase(), a.deployment(), a.pull(), a.scan(), a.export(), a.agent(),
 		a.validate(), a.match(), a.stix(), a.minimize(), a.extract(), a.verify(),
 		a.demo(), a.serve(), a.move(), a.bench(), a.apply(), a.confirmation(), a.organization(), a.user(), a.token(), a.community(), a.collection(),
 		a.version(),

@@ -82,7 +82,7 @@ func (a *app) recallObjects(ctx context.Context, ids []string, o recallFlags) er
 	}
 	saved := []string{}
 	for _, r := range done {
-		name, err := saveWithdrawal(ctx, h, r, o.receipts)
+		name, err := saveWithdrawal(ctx, h, r.Record, o.receipts)
 		if err != nil {
 			return err
 		}
@@ -98,15 +98,15 @@ func (a *app) recallObjects(ctx context.Context, ids []string, o recallFlags) er
 	return nil
 }
 
-func saveWithdrawal(ctx context.Context, h *hubclient.Client, r hubclient.Recalled, folder string) (string, error) {
-	text, err := h.WithdrawalReceipt(ctx, r.Record)
+func saveWithdrawal(ctx context.Context, h *hubclient.Client, record int64, folder string) (string, error) {
+	text, err := h.WithdrawalReceipt(ctx, record)
 	if err != nil {
 		return "", fmt.Errorf("receipt: %w", err)
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", &failure{code: ExitFault, what: "it is withdrawn, but the folder for receipts cannot be made", where: folder, err: err}
 	}
-	name := filepath.Join(folder, "withdrawal-"+strconv.FormatInt(r.Record, 10)+".tlog-proof")
+	name := filepath.Join(folder, "withdrawal-"+strconv.FormatInt(record, 10)+".tlog-proof")
 	if err := os.WriteFile(name, text, 0o600); err != nil {
 		return "", &failure{code: ExitFault, what: "it is withdrawn, but the receipt cannot be saved", where: name, err: err}
 	}

@@ -209,7 +209,7 @@ func (h *hub) routes(o Options, base *url.URL) http.Handler {
 	mux.Handle("/", served)
 	mux.Handle("/api/v1/", api.New(api.Options{
 		Authenticator: h.directory, Directory: h.directory, Administrator: h.directory, Registry: h.directory, Admissions: h.directory, Confirmer: h.directory, Feed: h.feed, Policy: h.policy, Submitter: h.submit, Prover: prover,
-		Reviewer: h.restore, Withdrawer: withdrawer, Deployer: deployer, Lists: lists.New(h.feed, base.Hostname()), Cursors: cursors, Intake: intake, URL: base, Log: o.Log, Streams: o.Streams, StreamsPerToken: o.StreamsPerToken,
+		Reviewer: h.restore, Withdrawer: withdrawer, Eraser: &withdraw.Eraser{Store: h.store}, Deployer: deployer, Lists: lists.New(h.feed, base.Hostname()), Cursors: cursors, Intake: intake, URL: base, Log: o.Log, Streams: o.Streams, StreamsPerToken: o.StreamsPerToken,
 	}))
 	mux.Handle("/log/", http.StripPrefix("/log", ledger.Tiles(h.store, o.Log)))
 	mux.HandleFunc("GET /log/key", func(w http.ResponseWriter, _ *http.Request) { h.text(w, h.verifierKey+"\n") })

@@ -209,6 +209,17 @@ func (c *Client) Recall(ctx context.Context, ids []string, reason string) ([]Rec
 	return r.Recalled, err
 }
 
+// Erase looks for a value in the next part of all that the hub keeps, after a
+// position, and erases what holds it when erase is set.
+func (c *Client) Erase(ctx context.Context, value, reason string, after int64, erase bool) (Erasure, error) {
+	body, err := json.Marshal(map[string]any{"value": value, "reason": reason, "after": after, "erase": erase})
+	if err != nil {
+		return Erasure{}, fmt.Errorf("erase: %w", err)
+	}
+	var r Erasure
+	return r, c.call(ctx, request{method: http.MethodPost, path: []string{"erasures"}, body: body, kind: "application/json"}, &r)
+}
+
 // WithdrawalReceipt returns the receipt of a withdrawal, a C2SP tlog-proof.
 func (c *Client) WithdrawalReceipt(ctx context.Context, record int64) ([]byte, error) {
 	var text []byte

@@ -258,6 +258,28 @@ type Holder struct {
 	Seen         string `json:"seen"` // when one of them was last heard of
 }
 
+// An Erasure is one part of a search for a value, and what was erased.
+type Erasure struct {
+	Found   []Located `json:"found"`
+	Holds   int       `json:"holds"`   // versions in quarantine that were erased
+	Reviews int       `json:"reviews"` // values in review that were erased
+	Next    int64     `json:"next"`    // to go on after
+	Of      int64     `json:"of"`      // the last position
+	More    bool      `json:"more"`
+}
+
+// Located is where a value is, or was.
+type Located struct {
+	Community  string `json:"community"`
+	Collection string `json:"collection"` // its id
+	ID         string `json:"id"`
+	Version    string `json:"version,omitempty"`
+	Owner      string `json:"owner,omitempty"`
+	Waits      string `json:"waits,omitempty"` // "quarantine" or "review"
+	Versions   int    `json:"versions,omitempty"`
+	Record     int64  `json:"record,omitempty"`
+}
+
 // Recalled is what was withdrawn of one object from one collection.
 type Recalled struct {
 	Community  string `json:"community"`

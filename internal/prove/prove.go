@@ -124,8 +124,14 @@ func read(leaf store.Leaf) (Disclosure, bool, error) {
 }
 
 // WithdrawalReceipt returns the proof of a withdrawal, not found for anybody but
-// the organization that withdrew and the community's curators.
+// the organization that withdrew, the community's curators, and the hub's
+// operators for what their organization erased.
 func (s *Service) WithdrawalReceipt(ctx context.Context, who tocsin.Member, leaf int64) (receipt.Proof, error) {
+	if who.Operator {
+		if proof, err := s.erased(ctx, who, leaf); err != nil || len(proof.Checkpoint) > 0 {
+			return proof, err
+		}
+	}
 	for community, role := range who.Roles {
 		if role < tocsin.Reader {
 			continue
@@ -147,6 +153,30 @@ func (s *Service) WithdrawalReceipt(ctx context.Context, who tocsin.Member, leaf
 		return s.receipt(ctx, leaf)
 	}
 	return receipt.Proof{}, notFound()
+}
+
+// erased returns the proof of an erasure by the member's organization; the zero
+// value when the record is anything else.
+func (s *Service) erased(ctx context.Context, who tocsin.Member, leaf int64) (receipt.Proof, error) {
+	proof, err := s.Records.Receipt(ctx, leaf)
+	if e, ok := errors.AsType[*tocsin.Error](err); ok && e.Kind == tocsin.NotFound {
+		return receipt.Proof{}, nil
+	}
+	if err != nil {
+		return receipt.Proof{}, fmt.Errorf("receipt: %w", err)
+	}
+	record, err := proof.Claimed()
+	if err != nil || record.Kind != receipt.KindWithdrawal {
+		return receipt.Proof{}, err //nolint:wrapcheck // says what it is
+	}
+	var w receipt.Withdrawal
+	if err := json.Unmarshal(record.Statement, &w); err != nil { // the hub wrote it
+		return receipt.Proof{}, fmt.Errorf("record %d: %w", leaf, err)
+	}
+	if w.Cause != receipt.Erased || w.Organization != who.Organization.Name {
+		return receipt.Proof{}, nil
+	}
+	return proof, nil
 }
 
 // DisclosureReceipt returns the proof of a read by an institution, not found

@@ -23,10 +23,12 @@ type Store interface {
 	Keeper
 }
 
-// A Keeper keeps the directory and what agents say, and can be closed.
+// A Keeper is what those who run the hub need: it keeps the directory and what
+// agents say, finds what is to be erased, and can be closed.
 type Keeper interface {
 	member.Store
 	Deployments
+	Contents
 	Close() error
 }
 

@@ -58,6 +58,7 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		"ReviewsExpire":                        expiredReviews,
 		"LabelsAreShared":                      labels,
 		"WithdrawnObjectsLeaveTombstones":      tombstones,
+		"ContentIsFoundWhereverItIs":           find,
 		"ObjectsAreWithdrawnTogether":          together,
 		"SightingsAreFoundInTheirCommunity":    sightings,
 		"DefinitionsNameTheirOwner":            definitions,

@@ -90,6 +90,9 @@ func newServer() (*Server, error) {
 	return s, nil
 }
 
+// Folder is where the server keeps everything.
+func (s *Server) Folder() string { return s.cluster() }
+
 func (s *Server) cluster() string { return filepath.Join(s.data, "cluster") }
 
 // Run starts the server, also after [Server.Crash], and waits until it answers.
