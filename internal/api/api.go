@@ -63,6 +63,8 @@ type Feed interface {
 // A Submitter takes submissions.
 type Submitter interface {
 	Submit(ctx context.Context, who tocsin.Member, to authorize.Target, text []byte) (submit.Outcome, error)
+	// Rules returns the rules of the privacy gate of a community, and their hash.
+	Rules(community string) (text []byte, hash string)
 }
 
 // A Prover gives members the records that concern them.
@@ -152,6 +154,7 @@ func (s *Server) routes() []receive.Route {
 		{Method: "GET", Path: collection + "objects/{object}/deployment/", May: readers, Do: s.deployment},
 		{Method: "GET", Path: community + "audience/", May: writers, Do: s.audience},
 		{Method: "POST", Path: community + "audience/", May: writers, Do: s.audiences},
+		{Method: "GET", Path: community + "rules/", May: readers, Do: s.rules},
 		{Method: "POST", Path: v1 + "recalls/", May: receive.Anyone, Do: s.recall},
 		{Method: "POST", Path: v1 + "erasures/", May: hubOperators, Do: s.erase},
 		{Method: "GET", Path: v1 + "withdrawals/{leaf}/receipt/", May: receive.Anyone, Do: s.withdrawalReceipt},

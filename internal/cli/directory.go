@@ -257,7 +257,7 @@ func (a *app) community() *cobra.Command {
 		})
 	return a.parent("community", "Find, join and leave communities; keep those of a hub and their members",
 		a.communityList(), a.communityShow(), a.communityMembers(), a.communityApply(), a.communityAccept(), a.communityApplications(), a.communitySponsor(),
-		a.communityDecide(), a.communityLeave(), add, remove, admit, expel, a.communitySuspend(), a.communityReinstate())
+		a.communityDecide(), a.communityLeave(), add, remove, admit, expel, a.communitySuspend(), a.communityReinstate(), a.communityRules())
 }
 
 func (a *app) collection() *cobra.Command {

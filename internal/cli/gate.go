@@ -29,7 +29,7 @@ func (a *app) gate(configDir, creator, rules string) (*minimize.Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := loadSecret(filepath.Join(dir, "minimize.secret"))
+	secret, err := loadSecret(secretFile(dir))
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +104,8 @@ func (a *app) keepChanged(configDir string, objects []minimize.Object) (err erro
 	}
 	return nil
 }
+
+func secretFile(dir string) string { return filepath.Join(dir, "minimize.secret") }
 
 // loadSecret reads a secret, and makes it when it is not there. Of two
 // processes that make it at once, one wins and both use what it made.

@@ -142,6 +142,7 @@ func (a *app) preview(r *shared, out *gated) {
 	}
 	a.showDropped(out)
 
+	a.showHubGate(r)
 	if r.Anonymous {
 		a.say("\n%s", a.out(bold, "Anonymous: what leaves does not say that it is yours."))
 		a.say("  It cannot be hidden from the hub whose token submits it, nor when. What a text tells between")

@@ -109,10 +109,11 @@ type shared struct {
 	Collection  string              `json:"collection"`
 	Objects     int                 `json:"objects"` // that leave, or would
 	Types       map[string]int      `json:"types"`
-	Invalid     []fault             `json:"invalid"`  // that stay here
-	Findings    []minimize.Finding  `json:"findings"` // of the privacy gate here
-	Review      []minimize.Review   `json:"review"`   // masked because the gate is not sure of it
-	Rules       string              `json:"rules"`    // hash of the gate's rules
+	Invalid     []fault             `json:"invalid"`       // that stay here
+	Findings    []minimize.Finding  `json:"findings"`      // of the privacy gate here
+	Review      []minimize.Review   `json:"review"`        // masked because the gate is not sure of it
+	Rules       string              `json:"rules"`         // hash of the gate's rules
+	Hub         *hubGate            `json:"hub,omitempty"` // what the hub's gate would do after; absent when the hub does not tell its rules
 	Audience    []audience          `json:"audience"`
 	Reviews     int                 `json:"reviews"` // values that the hub masked and a person there will look at
 	New         int                 `json:"new"`
@@ -169,6 +170,9 @@ func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) er
 	}
 	for _, object := range out.objects {
 		r.Types[object.Type()]++
+	}
+	if r.Hub, err = a.hubGate(ctx, h, o, who.Organization.Identity, out); err != nil {
+		return err
 	}
 	if !a.json {
 		a.preview(&r, &out)

@@ -167,6 +167,7 @@ func (h *hub) wire(ctx context.Context) error {
 	if h.directory, err = member.Open(ctx, h.store); err != nil {
 		return fmt.Errorf("directory: %w", err)
 	}
+	h.directory.CheckRules(minimize.CheckRules)
 	h.directory.OnChange(func(identities map[string]string) {
 		h.policy.Identities(identities)
 		h.policy.Attributes(h.directory.Attributes())
@@ -180,6 +181,9 @@ func (h *hub) wire(ctx context.Context) error {
 	}
 	h.feed = distribute.New(h.store, h.store, h.policy, h.directory)
 	h.submit = &submit.Service{Gate: gate, Strict: strict, Directory: h.directory, Policy: h.policy, Recorder: h.store, Finder: h.store}
+	h.submit.Own.Make = func(rules []byte) (*minimize.Gate, error) {
+		return minimize.New(minimize.Options{Secret: h.identity.Secret, Creator: h.identity.Identity, Rules: rules})
+	}
 	h.quarantine = &quarantine.Service{Holds: h.store, Submitter: h.submit, Directory: h.directory}
 	h.retention = &withdraw.Retention{Order: h.store, Rules: h.directory.Retention}
 	h.restore = &restore.Service{Queue: h.store, Store: h.store, Directory: h.directory, Policy: h.policy, Gates: h.submit}

@@ -153,6 +153,12 @@ func (c *Client) Audiences(ctx context.Context, community string, questions []Qu
 	return seen.Audiences, err
 }
 
+// Rules returns what the privacy gate of a community goes by.
+func (c *Client) Rules(ctx context.Context, community string) (Rules, error) {
+	var r Rules
+	return r, c.get(ctx, &r, nil, "communities", community, "rules")
+}
+
 // Disclosures lists what institutions read in a community, oldest first, from a
 // record's number on.
 func (c *Client) Disclosures(ctx context.Context, community string, from int64) (Disclosures, error) {

@@ -280,6 +280,12 @@ type Located struct {
 	Record     int64  `json:"record,omitempty"`
 }
 
+// Rules are a rule file of the privacy gate, and its hash as receipts name it.
+type Rules struct {
+	Hash string `json:"hash"`
+	Text string `json:"text"`
+}
+
 // Recalled is what was withdrawn of one object from one collection.
 type Recalled struct {
 	Community  string `json:"community"`

@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,7 +70,7 @@ func (s *Service) planAs(who tocsin.Member, n Network, confirmed bool) (*draft, 
 		return nil, err
 	}
 	now := s.planned()
-	p := planner{draft: newDraft(now, who), n: &n, maker: now.tokens[who.Token], before: now, confirmed: confirmed}
+	p := planner{draft: newDraft(now, who), n: &n, maker: now.tokens[who.Token], before: now, confirmed: confirmed, check: s.checkRules}
 	p.holds = func(community string) bool { return s.holds(now, community) }
 	if err := p.twoPeople(n.TwoPeople); err != nil {
 		return nil, err
@@ -97,6 +98,7 @@ type planner struct {
 
 	n     *Network
 	maker tokenDoc // the token of who asks; the zero value is the hub itself
+	check func(rules []byte) error
 
 	before    *directory
 	holds     func(community string) bool // whether anything was ever shared there
@@ -348,9 +350,22 @@ func (p *planner) putGroup(at string, e CommunityEntry, c communityDoc, known bo
 		if e.Privacy != nil {
 			c.Privacy = *e.Privacy
 		}
+		if e.Rules != nil {
+			c.Rules = *e.Rules
+		}
+		if err := p.rules(at, e, c); err != nil {
+			return err
+		}
 		p.keepAgreement(c)
 		p.putCommunity(c, Made, "unmarked objects are TLP:"+strings.ToUpper(c.Default))
 		return nil
+	}
+	wanted, _, err := p.changed(at, c, e)
+	if err != nil {
+		return err
+	}
+	if err := p.rules(at, e, wanted); err != nil { // before anybody is asked to confirm it
+		return err
 	}
 	e, later := p.split(c, e)
 	c, what, err := p.changed(at, c, e)
@@ -383,6 +398,10 @@ func (p *planner) changed(at string, c communityDoc, e CommunityEntry) (communit
 	}
 	what.privacy(&c.Privacy, e.Privacy)
 	what.retention(&c.Retention, e.Retention)
+	if e.Rules != nil && *e.Rules != c.Rules {
+		c.Rules = *e.Rules
+		what = append(what, "rules")
+	}
 	if e.TwoPeople != nil && (c.TwoPeople == nil || *c.TwoPeople != *e.TwoPeople) {
 		c.TwoPeople = e.TwoPeople
 		what = append(what, "two_people "+strconv.FormatBool(*e.TwoPeople))
@@ -392,6 +411,24 @@ func (p *planner) changed(at string, c communityDoc, e CommunityEntry) (communit
 }
 
 func labelName(l tlp.Label) string { return strings.ToLower(strings.TrimPrefix(l.String(), "TLP:")) }
+
+// rules refuses a rule file that the privacy gate cannot use, with its line.
+func (p *planner) rules(at string, e CommunityEntry, c communityDoc) error {
+	if c.Rules != "" && c.Privacy.Path != "" {
+		return p.n.refuse(tocsin.Invalid, at+"/privacy/path", "the community has a rule file of its own, which says the path", "leave the path out here")
+	}
+	if e.Rules == nil || *e.Rules == "" || p.check == nil {
+		return nil
+	}
+	if err := p.check([]byte(*e.Rules)); err != nil {
+		// What stands in quotes is the file's, and is not repeated.
+		why := quoted.ReplaceAllString(strings.ReplaceAll(err.Error(), "\n", " "), "that")
+		return p.n.refuse(tocsin.Invalid, at+"/rules", "the rule file cannot be used: "+why, "'tocsin minimize --rules FILE' checks a file; 'tocsin minimize --print-rules' writes one to begin with")
+	}
+	return nil
+}
+
+var quoted = regexp.MustCompile(`"[^"]*"|` + "`[^`]*`" + `|'[^']*'`)
 
 func (p *planner) membership(at, community string, e MemberEntry) error {
 	key := community + "/" + e.Organization

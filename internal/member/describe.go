@@ -39,6 +39,9 @@ func (s *Service) Describe(who tocsin.Member) Network {
 		e := CommunityEntry{
 			Name: name, Title: g.Title, Description: g.Description, Default: c.Default, Retention: c.Retention, Charter: c.Charter, TwoPeople: c.TwoPeople,
 		}
+		if rules := c.Rules; rules != "" {
+			e.Rules = &rules
+		}
 		if g.Privacy != (Privacy{}) {
 			p := g.Privacy
 			e.Privacy = &p

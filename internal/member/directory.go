@@ -70,6 +70,7 @@ type communityDoc struct {
 	Charter   *Charter        `json:"charter,omitempty"`
 	TwoPeople *bool           `json:"two_people,omitempty"` // whether what widens it takes two; nil: as in the hub
 	Retention []RetentionRule `json:"retention,omitempty"`
+	Rules     string          `json:"rules,omitempty"`
 }
 
 type membershipDoc struct {

@@ -68,6 +68,7 @@ type CommunityEntry struct {
 	Default     string            `json:"default_tlp,omitempty" yaml:"default_tlp"` // amber when new
 	Privacy     *Privacy          `json:"privacy,omitempty" yaml:"privacy"`         // replaces what was said before, whole; an empty one: the defaults
 	Retention   []RetentionRule   `json:"retention,omitempty" yaml:"retention"`     // likewise; an empty list: everything is kept
+	Rules       *string           `json:"rules,omitempty" yaml:"rules"`             // the text of its own rule file of the privacy gate; "": the hub's
 	Members     []MemberEntry     `json:"members,omitempty" yaml:"members"`
 	Collections []CollectionEntry `json:"collections,omitempty" yaml:"collections"`
 	Absent      bool              `json:"absent,omitempty" yaml:"absent"`
@@ -114,6 +115,7 @@ const (
 	longestDescription = 2000
 	longestPurpose     = 200
 	longestReason      = 1000
+	longestRules       = 512 << 10
 )
 
 // refuse makes an error about a place of the document.
@@ -191,6 +193,9 @@ func (c *checker) community(at string, entry CommunityEntry) {
 	c.privacy(at+"/privacy", entry.Privacy)
 	c.retention(at+"/retention", entry.Retention)
 	c.charter(at+"/charter", entry.Charter)
+	if entry.Rules != nil && len(*entry.Rules) > longestRules {
+		c.add(at+"/rules", "the rule file is larger than 512 KiB", "begin with 'tocsin minimize --print-rules'")
+	}
 	members := map[string]bool{}
 	for j, m := range entry.Members {
 		at := at + "/members/" + strconv.Itoa(j)

@@ -24,6 +24,8 @@ type Service struct {
 
 	mu      sync.Mutex // one change at a time: each is planned against the state it changes
 	changed []func(identities map[string]string)
+
+	checkRules func(rules []byte) error // of the privacy gate; nil: none is refused
 }
 
 // Open loads the directory from a store.
@@ -41,6 +43,20 @@ func (s *Service) Reload(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.reload(ctx)
+}
+
+// CheckRules has f asked whether the privacy gate can use a rule file. It is
+// called before the service is used.
+func (s *Service) CheckRules(f func(rules []byte) error) { s.checkRules = f }
+
+// Rules returns the text of a community's own rule file of the privacy gate, ""
+// when it has none.
+func (s *Service) Rules(community string) string {
+	d := s.now.Load()
+	if d.groups[community] == nil {
+		return ""
+	}
+	return d.communities[community].Rules
 }
 
 // Confirm has f asked before anybody is believed to be a member: it returns an

@@ -305,6 +305,9 @@ func (p *planner) split(c communityDoc, e CommunityEntry) (now, later CommunityE
 	if e.Privacy != nil && c.Privacy.loosens(*e.Privacy) {
 		now.Privacy, later.Privacy = nil, e.Privacy
 	}
+	if e.Rules != nil && *e.Rules != c.Rules { // what they let pass nobody can tell
+		now.Rules, later.Rules = nil, e.Rules
+	}
 	if c.opens(e.Charter) {
 		now.Charter, later.Charter = nil, e.Charter
 	}

@@ -29,6 +29,12 @@ func StrictRules() []byte {
 	return []byte(strings.Replace(defaultRules, "\npath: automatic", "\npath: strict", 1))
 }
 
+// CheckRules returns why a rule file cannot be used, with the line, nil when it can.
+func CheckRules(text []byte) error {
+	_, err := parseRules(text)
+	return err
+}
+
 // format is the version of the rule file's format and of what the classes and
 // detectors mean. It goes into the rules' hash: other detectors are other rules.
 const format = 1

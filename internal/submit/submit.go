@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"tocsin"
@@ -34,6 +35,8 @@ type Directory interface {
 	Privacy(community string) (strict bool, reviewTime time.Duration)
 	// Accepts returns a refusal when a community has ended and takes nothing more.
 	Accepts(community string) error
+	// Rules returns the text of a community's own rule file, "" when it has none.
+	Rules(community string) string
 }
 
 // A Service takes submissions. It is safe for concurrent use.
@@ -41,6 +44,7 @@ type Service struct {
 	Limits    validate.Options
 	Gate      *minimize.Gate
 	Strict    *minimize.Gate // for communities in which free text waits for a person
+	Own       Gates          // for communities with rules of their own
 	Directory Directory
 	Policy    *authorize.Policy
 	Recorder  Recorder
@@ -50,10 +54,67 @@ type Service struct {
 
 // GateOf returns the privacy gate of a community.
 func (s *Service) GateOf(community string) *minimize.Gate {
+	if rules := s.Directory.Rules(community); rules != "" {
+		if gate := s.Own.of(rules); gate != nil {
+			return gate
+		}
+		// They were checked when they were set, by another version of the program.
+		// To share by laxer rules than theirs would be wrong, so nothing that is free
+		// text is shared unseen. Receipts name the rules that ran.
+		return s.Strict
+	}
 	if strict, _ := s.Directory.Privacy(community); strict {
 		return s.Strict
 	}
 	return s.Gate
+}
+
+// Rules returns the rule file that applies in a community, as its gate reads it,
+// and its hash as receipts name it.
+func (s *Service) Rules(community string) (text []byte, hash string) {
+	gate := s.GateOf(community)
+	switch gate {
+	case s.Gate:
+		text = minimize.DefaultRules()
+	case s.Strict:
+		text = minimize.StrictRules()
+	default:
+		text = []byte(s.Directory.Rules(community))
+	}
+	return text, gate.Rules()
+}
+
+// Gates are made of rule files as they are needed, and kept. They are safe for
+// concurrent use.
+type Gates struct {
+	Make func(rules []byte) (*minimize.Gate, error)
+
+	mu   sync.Mutex
+	made map[string]*minimize.Gate // by the text
+}
+
+// mostGates bounds the gates that are kept; they are then made anew.
+const mostGates = 64
+
+// of returns the gate of a rule file, nil when it cannot be used.
+func (g *Gates) of(rules string) *minimize.Gate {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if gate, ok := g.made[rules]; ok {
+		return gate
+	}
+	if g.Make == nil {
+		return nil
+	}
+	gate, err := g.Make([]byte(rules))
+	if err != nil {
+		gate = nil // said again each time would be said too often: the receipts say which rules ran
+	}
+	if g.made == nil || len(g.made) >= mostGates {
+		g.made = map[string]*minimize.Gate{}
+	}
+	g.made[rules] = gate
+	return gate
 }
 
 // Submit takes one submission through the whole journey. When it returns

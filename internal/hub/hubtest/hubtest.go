@@ -121,6 +121,10 @@ func Open(t testing.TB) *Parts {
 	strict, err := minimize.New(minimize.Options{Secret: secret, Rules: minimize.StrictRules()})
 	fatal(t, err)
 	p.Submit = &submit.Service{Gate: gate, Strict: strict, Directory: p.Directory, Policy: p.Policy, Recorder: p.Store, Finder: p.Store}
+	p.Directory.CheckRules(minimize.CheckRules)
+	p.Submit.Own.Make = func(rules []byte) (*minimize.Gate, error) {
+		return minimize.New(minimize.Options{Secret: secret, Rules: rules})
+	}
 	p.Prover = &prove.Service{Records: p.Store}
 	p.Withdrawer = &withdraw.Service{Directory: p.Directory, Policy: p.Policy, Store: p.Store, Copies: gate}
 	p.Restore = &restore.Service{Queue: p.Store, Store: p.Store, Directory: p.Directory, Policy: p.Policy, Gates: p.Submit}
