@@ -39,6 +39,8 @@ type Directory interface {
 	Members(community string) []member.Membership
 	// Hides reports whether members do not see each other's names.
 	Hides(community string) bool
+	// Window returns when what is shared anonymously now becomes visible; zero: at once.
+	Window(community string, now time.Time) time.Time
 }
 
 // An Administrator changes the directory for those who may.

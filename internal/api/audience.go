@@ -89,7 +89,7 @@ func (s *Server) whoSees(label *authorize.Label) ([]organizationResource, error)
 			return nil, fmt.Errorf("reader: %w", err)
 		}
 		if reader.MaySee(label) {
-			seen = append(seen, organizationResource{Name: m.Organization.Name, Title: m.Organization.Title})
+			seen = append(seen, organizationResource{Name: m.Organization.Name, Title: m.Organization.Title, Kind: m.Organization.Kind})
 		}
 	}
 	return seen, nil

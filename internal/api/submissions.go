@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"tocsin"
 	"tocsin/internal/authorize"
@@ -121,6 +122,17 @@ func (s *Server) target(r *http.Request, who tocsin.Member) (authorize.Target, e
 		return authorize.Target{}, fmt.Errorf("community: %w", err)
 	}
 	to := authorize.Target{Community: community.Name, Collection: collection.ID, Default: community.Default}
+	anonymous, err := only(query, "anonymous")
+	if err != nil {
+		return authorize.Target{}, err
+	}
+	switch anonymous {
+	case "":
+	case "1":
+		to.NotBefore = s.Directory.Window(community.Name, time.Now())
+	default:
+		return authorize.Target{}, &tocsin.Error{Kind: tocsin.Malformed, Message: "the parameter anonymous can only be 1", Hint: "leave it out for what may be seen at once"}
+	}
 	to.Recipients, err = s.recipients(query, community.Name)
 	return to, err
 }

@@ -23,6 +23,7 @@ type Target struct {
 	Default    tlp.Label     // what the community takes an unmarked object for
 	Recipients []string      // names of organizations; empty means the whole community, as far as the markings allow
 	ReviewTime time.Duration // how long what the privacy gate masked waits for a person
+	NotBefore  time.Time     // when it becomes visible at the earliest; zero: at once
 }
 
 // Raw returns the bytes to store.
@@ -80,11 +81,12 @@ type Failure struct {
 }
 
 // Held is an object version that was taken and waits in quarantine: it lies in
-// the future, and would hide every later one (STIX 2.1 §3.6).
+// the future, and would hide every later one (STIX 2.1 §3.6), or when it was
+// shared is not to be told ([Target.NotBefore]).
 type Held struct {
 	Object
 
-	Due time.Time // when it stops lying in the future
+	Due time.Time // when it may be seen
 }
 
 // Admitted is a submission that may be recorded. Only [Policy.Admit] makes one.
@@ -211,7 +213,11 @@ func (p *Policy) Admit(who tocsin.Member, to Target, b minimize.Bundle, now time
 			Revoked: o.Value().Get("revoked").True(), About: o.Value().Get("sighting_of_ref").Text(),
 			Original: o.Original(), Value: o.Value(), Label: a.label(o.Value(), labels), Reviews: o.Reviews(),
 		}
-		if due := o.Modified().Add(-stix.MostSkew); due.After(now) {
+		due := o.Modified().Add(-stix.MostSkew)
+		if to.NotBefore.After(due) {
+			due = to.NotBefore
+		}
+		if due.After(now) {
 			a.held = append(a.held, Held{object, due})
 			continue
 		}

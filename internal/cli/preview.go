@@ -147,6 +147,9 @@ func (a *app) preview(r *shared, out *gated) {
 		a.say("\n%s", a.out(bold, "Anonymous: what leaves does not say that it is yours."))
 		a.say("  It cannot be hidden from the hub whose token submits it, nor when. What a text tells between")
 		a.say("  the lines, of your sector or of an incident that others know, stays: read it once more.")
+		if len(r.NamedTo) > 0 {
+			a.say("  A note to the government's organizations alone names you: %s.", a.organizations(r.NamedTo))
+		}
 		if n := outside(r.Findings); n > 0 {
 			a.say("  %s %s objects that are not in the submission; when those are yours, they give you away", a.out(yellow, "!"), count(n, "reference")+" to")
 		}

@@ -35,6 +35,7 @@ type submitFlags struct {
 	dryRun    bool
 	yes       bool
 	anonymous bool
+	consent   string // of AIS: who may learn who submitted
 }
 
 // A target is where objects go.
@@ -62,6 +63,10 @@ was shared, how it was minimized, with whom and under which conditions.
 Reports, messages and tables (.txt, .md, .eml, .csv) may be given as well: indicators
 are read out of them, and shared as STIX with a report when you say yes.
 
+--consent says who may learn that it was you, in the words of CISA's AIS: everyone (as
+without it), usg (the government's organizations in the community only: what leaves is
+anonymous, and a note to them alone names you) or none (which is --anonymous).
+
 With --anonymous what leaves does not say who submitted it: objects get new ids and no
 creator, times are cut to the hour, your identity, your own markings, tracking numbers
 and custom properties go. The hub still knows whose token it was. A later version or a
@@ -82,6 +87,9 @@ Exit code 0: everything is shared. 1: something was refused, or you said no.`,
 			if len(names) == 0 {
 				return usage("name at least one file", `"-" is standard input`)
 			}
+			if err := o.settleConsent(); err != nil {
+				return err
+			}
 			if !o.dryRun && !o.yes && !a.StdinTerminal {
 				return usage("nobody is there to say yes", "add --yes to share without being asked, or --dry-run to look only")
 			}
@@ -97,6 +105,8 @@ Exit code 0: everything is shared. 1: something was refused, or you said no.`,
 	f.StringVar(&o.rules, "rules", "", "rule file of the privacy gate here; the hub's own applies as well")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would leave and who would see it, and share nothing")
 	f.BoolVar(&o.anonymous, "anonymous", false, "take out of the objects what tells who submitted them; the hub still knows")
+	f.StringVar(&o.consent, "consent", "", "who may learn that it was you: everyone, usg or none")
+	choices(c, "consent", consentEveryone, consentUSG, consentNone)
 	f.BoolVar(&o.yes, "yes", false, "share without asking")
 	return c
 }
@@ -105,6 +115,8 @@ Exit code 0: everything is shared. 1: something was refused, or you said no.`,
 type shared struct {
 	DryRun      bool                `json:"dry_run,omitempty"`
 	Anonymous   bool                `json:"anonymous,omitempty"`
+	Consent     string              `json:"consent,omitempty"`
+	NamedTo     []string            `json:"named_to,omitempty"` // who alone learns who submitted
 	Community   string              `json:"community"`
 	Collection  string              `json:"collection"`
 	Objects     int                 `json:"objects"` // that leave, or would
@@ -174,6 +186,12 @@ func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) er
 	if r.Hub, err = a.hubGate(ctx, h, o, who.Organization.Identity, out); err != nil {
 		return err
 	}
+	r.Consent = o.consent
+	if o.consent == consentUSG {
+		if r.NamedTo, err = government(ctx, h, o.target, who); err != nil {
+			return err
+		}
+	}
 	if !a.json {
 		a.preview(&r, &out)
 	}
@@ -191,7 +209,10 @@ func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) er
 			return err
 		}
 	}
-	return a.share(ctx, h, o, out.objects, &r)
+	if err := a.share(ctx, h, o, out.objects, &r); err != nil || len(r.NamedTo) == 0 {
+		return err
+	}
+	return a.nameTo(ctx, h, o, who, out.objects, r.NamedTo)
 }
 
 func (a *app) finishDry(r *shared) error {
@@ -339,7 +360,11 @@ func (s *sender) send(ctx context.Context, b batch) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	made, err := s.h.Submit(ctx, s.o.community, s.o.collection, b.body(), s.o.to)
+	submit := s.h.Submit
+	if s.o.anonymous {
+		submit = s.h.SubmitAnonymous
+	}
+	made, err := submit(ctx, s.o.community, s.o.collection, b.body(), s.o.to)
 	if err != nil {
 		return fmt.Errorf("submit: %w", err)
 	}
@@ -378,7 +403,9 @@ func (a *app) summarizeShared(r *shared, receipts string, bar *progress) {
 			a.say("    %s", safe(f.Hint))
 		}
 	}
-	if n := len(r.Pending); n > 0 {
+	if n := len(r.Pending); n > 0 && r.Anonymous {
+		a.say("%s %s unseen until %s: those of all members appear together, so that the time does not tell whose they are", a.out(yellow, "…"), count(n, "version"), safe(r.Pending[0].Due))
+	} else if n > 0 {
 		a.say("%s %s of the future: unseen until %s or later; check the clock of the machine that made them", a.out(yellow, "…"), count(n, "version"), safe(r.Pending[0].Due))
 	}
 	if r.Reviews > 0 {

@@ -82,6 +82,17 @@ func (c *Client) Submit(ctx context.Context, community, collection string, text 
 	return made, err
 }
 
+// SubmitAnonymous is [Client.Submit] of objects that do not say who made them: a
+// community may have them wait, so that their time does not say so either.
+func (c *Client) SubmitAnonymous(ctx context.Context, community, collection string, text []byte, to []string) (Submission, error) {
+	var made Submission
+	err := c.call(ctx, request{
+		method: http.MethodPost, path: []string{"communities", community, "collections", collection, "submissions"},
+		query: url.Values{"to": to, "anonymous": {"1"}}, body: text, kind: "application/json",
+	}, &made)
+	return made, err
+}
+
 // Submission returns what became of a submission; its findings are told once,
 // by Submit.
 func (c *Client) Submission(ctx context.Context, id string) (Submission, error) {

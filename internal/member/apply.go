@@ -576,6 +576,7 @@ func (d *details) privacy(known *Privacy, to *Privacy) {
 	changed("privacy path", known.path(), to.path())
 	changed("reviewers", strconv.Itoa(known.reviewers()), strconv.Itoa(to.reviewers()))
 	changed("review days", strconv.Itoa(known.reviewDays()), strconv.Itoa(to.reviewDays()))
+	changed("window minutes", strconv.Itoa(known.WindowMinutes), strconv.Itoa(to.WindowMinutes))
 	*known = *to
 }
 

@@ -56,6 +56,10 @@ type Privacy struct {
 	Path       string `json:"path,omitempty" yaml:"path"`               // of free text: "automatic", or "strict", where it waits for a person
 	Reviewers  int    `json:"reviewers,omitempty" yaml:"reviewers"`     // who decide alike before a masked value is restored: 1 or 2
 	ReviewDays int    `json:"review_days,omitempty" yaml:"review_days"` // how long a value waits for them, 1 to 365; 30
+
+	// WindowMinutes is how often anonymous submissions become visible, those of all
+	// members together, 1 to 1,440: when one was made then tells less. 0: at once.
+	WindowMinutes int `json:"window_minutes,omitempty" yaml:"window_minutes"`
 }
 
 func (p Privacy) path() string   { return orElse(p.Path, PathAutomatic) }

@@ -246,6 +246,9 @@ func (c *checker) privacy(at string, p *Privacy) {
 	if n := p.Reviewers; n < 0 || n > 2 {
 		c.add(at+"/reviewers", "one or two people decide on a masked value", "write 1 or 2")
 	}
+	if n := p.WindowMinutes; n < 0 || n > 1440 {
+		c.add(at+"/window_minutes", "anonymous submissions become visible every 1 to 1,440 minutes", "write a number of minutes, or 0 for at once")
+	}
 	if n := p.ReviewDays; n < 0 || n > 365 {
 		c.add(at+"/review_days", "a value waits between 1 and 365 days for review", "write a number of days")
 	}

@@ -253,6 +253,18 @@ func (s *Service) Privacy(community string) (strict bool, reviewTime time.Durati
 	return p.path() == PathStrict, time.Duration(p.reviewDays()) * 24 * time.Hour
 }
 
+// Window returns when what is shared anonymously at a time becomes visible in a
+// community: at the end of its window, which is the same for all members; the
+// zero time when it has none.
+func (s *Service) Window(community string, now time.Time) time.Time {
+	g := s.present().groups[community]
+	if g == nil || g.Privacy.WindowMinutes == 0 {
+		return time.Time{}
+	}
+	window := time.Duration(g.Privacy.WindowMinutes) * time.Minute
+	return now.UTC().Truncate(window).Add(window)
+}
+
 // Identities returns which STIX identity belongs to which organization, those
 // that were removed included: nobody else may speak as one of them.
 func (s *Service) Identities() map[string]string {

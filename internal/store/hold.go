@@ -77,10 +77,14 @@ func (r *Recording) keep(w Writing, out *Recorded) error {
 	}
 	for i, o := range held {
 		if waiting+i >= MaxHeld {
-			out.Failures = append(out.Failures, authorize.Failure{ID: o.ID, Version: o.Version, Err: &tocsin.Error{
+			refusal := &tocsin.Error{
 				Kind: tocsin.Invalid, At: "/modified", Clause: "STIX 2.1 §3.6", Message: "the version lies in the future, and too many of this organization do",
 				Hint: "check the clock of the machine that made the object",
-			}})
+			}
+			if !r.Admitted.Target().NotBefore.IsZero() {
+				refusal = &tocsin.Error{Kind: tocsin.Invalid, Message: "too many versions of this organization wait for the end of a window", Hint: "share the rest after it"}
+			}
+			out.Failures = append(out.Failures, authorize.Failure{ID: o.ID, Version: o.Version, Err: refusal})
 			continue
 		}
 		h := r.hold(o)

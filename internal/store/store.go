@@ -51,7 +51,8 @@ type Recorder interface {
 // makes them; nobody sees them in the one order before they have been submitted
 // anew.
 type Holds interface {
-	// Due returns holds whose time has come, those that wait longest first.
+	// Due returns holds whose time has come, those that wait longest first. The
+	// order of submissions whose time is the same says nothing of when they came.
 	Due(ctx context.Context, now time.Time, most int) ([]Hold, error)
 	// Settle ends a hold and erases its content. A hold that has ended stays as
 	// it is.

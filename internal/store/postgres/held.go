@@ -59,7 +59,7 @@ func (b *batch) queueHeld(q *pgx.Batch) {
 
 // Due returns holds whose time has come, those that wait longest first.
 func (s *Store) Due(ctx context.Context, now time.Time, most int) ([]store.Hold, error) {
-	return s.holds(ctx, "SELECT hold, doc, raw FROM held WHERE wake <= $1 ORDER BY wake, hold LIMIT $2", now.UnixMicro(), most)
+	return s.holds(ctx, "SELECT hold, doc, raw FROM held WHERE wake <= $1 ORDER BY wake, submission, hold LIMIT $2", now.UnixMicro(), most)
 }
 
 func (s *Store) holds(ctx context.Context, sql string, args ...any) (out []store.Hold, err error) {

@@ -26,7 +26,7 @@ func (r *recording) Hold(h store.Hold) error {
 
 // Due returns holds whose time has come, those that wait longest first.
 func (s *Store) Due(ctx context.Context, now time.Time, most int) ([]store.Hold, error) {
-	return s.holds(ctx, "SELECT hold, doc, raw FROM held WHERE wake <= ? ORDER BY wake, hold LIMIT ?", now.UnixMicro(), most)
+	return s.holds(ctx, "SELECT hold, doc, raw FROM held WHERE wake <= ? ORDER BY wake, submission, hold LIMIT ?", now.UnixMicro(), most)
 }
 
 func (s *Store) holds(ctx context.Context, sql string, args ...any) (out []store.Hold, err error) {
