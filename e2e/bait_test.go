@@ -9,8 +9,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"tocsin/internal/store/postgres/pgtest"
 )
 
 // written is how bait is written: by people, by programs, and to hide it.
@@ -41,8 +44,15 @@ func written() map[string]func(string) string {
 		"plain":            func(s string) string { return s },
 		"zero width space": between("\u200b"), "zero width joiner": between("\u200d"), "word joiner": between("\u2060"),
 		"soft hyphen": between("\u00ad"), "byte order mark": between("\ufeff"), "isolates": between("\u202d"),
-		"full width": func(s string) string { return strings.Map(func(r rune) rune { return r - '!' + '\uff01' }, s) },
-		"Arabic":     digits('\u0660'), "Persian": digits('\u06f0'), "Devanagari": digits('\u0966'), "mathematical": digits('\U0001d7d8'),
+		"full width": func(s string) string {
+			return strings.Map(func(r rune) rune {
+				if r == ' ' {
+					return '\u3000'
+				}
+				return r - '!' + '\uff01'
+			}, s)
+		},
+		"Arabic": digits('\u0660'), "Persian": digits('\u06f0'), "Devanagari": digits('\u0966'), "mathematical": digits('\U0001d7d8'),
 		"other hyphens": strings.NewReplacer("-", "\u2011").Replace, "dashes": strings.NewReplacer("-", "\u2013").Replace,
 		"percent": each("%%%02X"), "HTML decimal": each("&#%d;"), "HTML hexadecimal": each("&#x%x;"),
 		"Unicode escapes": each(`\u%04x`), "byte escapes": each(`\x%02x`), "quoted-printable": strings.NewReplacer("@", "=40", "-", "=2D").Replace,
@@ -51,12 +61,45 @@ func written() map[string]func(string) string {
 	}
 }
 
+// baits are what must not stay, by what it is: the privacy bait of each kind that
+// the gate is sure of without more words.
+func baits() map[string]string {
+	return map[string]string{
+		"a number": "219-09-9999", "a card": "4111-1111-1111-1111", "an address": "jane.doe@corp-mail.com", "a telephone number": "+1-202-555-0143",
+		"an account": "DE89370400440532013000", "a key": "AKIAIOSFODNN7EXAMPLQ", "a birth day": "born 1984-03-12",
+		"a token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+		"a link":  "https://login.corp-mail.com/reset?token=8f3a9c1d77e04b52a6",
+	}
+}
+
+// missed are the forms in which the gate does not find a bait yet. The test fails
+// when it does: then it belongs off this list.
+func missed() map[string][]string {
+	return map[string][]string{
+		"a telephone number": {"base64", "base64url"}, "a key": {"base64", "base64url"}, "a birth day": {"base64", "base64url"}, "a token": {"base64", "base64url"},
+		"a link": {"base64", "base64url", "percent", "HTML decimal", "HTML hexadecimal", "Unicode escapes", "byte escapes"},
+	}
+}
+
 // PCI DSS, NIST SP 800-122: what is personal is in no file of the hub, whoever
 // sent it and however it was written: not in the database, its write-ahead log,
 // the ledger, the log or an answer.
 func TestBaitIsInNoFileOfTheHub(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) { baitHub(t, "", "") })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		server := pgtest.Start(t)
+		baitHub(t, server.Database(t), server.Folder())
+	})
+}
+
+// baitHub submits bait to a hub and searches its files, and those of its
+// database when that has a folder of its own.
+func baitHub(t *testing.T, db, folder string) {
 	dir := t.TempDir()
 	env := append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+filepath.Join(dir, "config"))
+	if db != "" {
+		env = append(env, "TOCSIN_DB="+db)
+	}
 	h, err := start(dir, "hub", env)
 	if err != nil {
 		t.Fatal(err)
@@ -73,8 +116,8 @@ func TestBaitIsInNoFileOfTheHub(t *testing.T) {
 	}
 	v := &victim{t: t, url: h.URL}
 	token := strings.TrimSpace(string(secret))
-	bait := map[string]string{"a number": "219-09-9999", "a card": "4111-1111-1111-1111", "an address": "jane.doe@corp-mail.com"}
-	var gone []string
+	bait := baits()
+	var gone, stay []string
 	n := 0
 	post := func(objects string) (int, []byte) {
 		return v.ask("POST", "/finance/collections/alerts/objects/", token, "application/taxii+json;version=2.1", []byte(`{"objects":[`+objects+`]}`))
@@ -84,7 +127,11 @@ func TestBaitIsInNoFileOfTheHub(t *testing.T) {
 		for what, value := range bait {
 			n++
 			hidden := write(value)
-			gone = append(gone, hidden, value)
+			if slices.Contains(missed()[what], how) {
+				stay = append(stay, hidden)
+			} else {
+				gone = append(gone, hidden)
+			}
 			content, _ := json.Marshal("The victim gave " + hidden + " to the caller at 198.51.100.77.")
 			note := fmt.Sprintf(`{"type":"note","spec_version":"2.1","id":"note--00000000-0000-4000-8000-%012x","created":"2026-01-01T00:00:00.000Z",`+
 				`"modified":"2026-01-01T00:00:00.000Z","content":%s,"object_refs":["indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"]}`, n, content)
@@ -104,7 +151,11 @@ func TestBaitIsInNoFileOfTheHub(t *testing.T) {
 	if err := stop(h); err != nil {
 		t.Fatal(err)
 	}
-	seen := search(t, dir, gone, "198.51.100.77")
+	roots := []string{filepath.Join(dir, "hub"), filepath.Join(dir, "hub.log")}
+	if folder != "" {
+		roots, stay = append(roots, folder), nil // PostgreSQL compresses the longest of them
+	}
+	seen := search(t, roots, gone, stay, "198.51.100.77")
 	if bytes.Contains(metrics, []byte("219-09-9999")) {
 		t.Error("the metrics hold bait")
 	}
@@ -115,30 +166,42 @@ func TestBaitIsInNoFileOfTheHub(t *testing.T) {
 }
 
 // search reads the hub's files for bait, and reports whether the control value
-// is in one.
-func search(t *testing.T, dir string, bait []string, control string) (seen bool) {
+// is in one. What is to stay has to be in one too.
+func search(t *testing.T, roots, gone, stay []string, control string) (seen bool) {
 	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || !strings.HasPrefix(path, filepath.Join(dir, "hub")) {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return fmt.Errorf("search: %w", err)
-		}
-		seen = seen || bytes.Contains(text, []byte(control))
-		for _, value := range bait {
-			escaped, _ := json.Marshal(value)
-			for _, form := range [][]byte{[]byte(value), escaped[1 : len(escaped)-1]} {
-				if bytes.Contains(text, form) {
-					t.Errorf("%s holds %q", path, form)
+	found := map[string]bool{}
+	holds := func(text []byte, value string) bool {
+		escaped, _ := json.Marshal(value)
+		return bytes.Contains(text, []byte(value)) || bytes.Contains(text, escaped[1:len(escaped)-1])
+	}
+	for _, root := range roots {
+		err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return fmt.Errorf("search: %w", err)
+			}
+			seen = seen || bytes.Contains(text, []byte(control))
+			for _, value := range gone {
+				if holds(text, value) {
+					t.Errorf("%s holds %q", path, value)
 				}
 			}
+			for _, value := range stay {
+				found[value] = found[value] || holds(text, value)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	}
+	for value, there := range found {
+		if !there {
+			t.Errorf("%q is not missed any more: take it off the list", value)
+		}
 	}
 	return seen
 }
