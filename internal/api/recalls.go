@@ -17,8 +17,9 @@ type recallResource struct {
 	Collection string `json:"collection"` // alias
 	ID         string `json:"id"`         // as published
 	Versions   int    `json:"versions"`
-	Record     int64  `json:"record"`  // number in the ledger
-	Receipt    string `json:"receipt"` // URL
+	Waiting    int    `json:"waiting,omitempty"` // versions that nobody had seen yet
+	Record     int64  `json:"record"`            // number in the ledger, when there were versions
+	Receipt    string `json:"receipt,omitempty"` // URL
 }
 
 // recall withdraws all versions of objects from everywhere, as far as the caller
@@ -52,10 +53,13 @@ func (s *Server) recall(w http.ResponseWriter, r *http.Request, who tocsin.Membe
 	}
 	list := make([]recallResource, 0, len(done))
 	for _, d := range done {
-		list = append(list, recallResource{
-			Community: d.Community, Collection: d.Collection.Alias, ID: d.ID, Versions: d.Versions, Record: d.Leaf,
-			Receipt: s.link("withdrawals", strconv.FormatInt(d.Leaf, 10), "receipt"),
-		})
+		r := recallResource{
+			Community: d.Community, Collection: d.Collection.Alias, ID: d.ID, Versions: d.Versions, Waiting: d.Waiting, Record: d.Leaf,
+		}
+		if d.Versions > 0 {
+			r.Receipt = s.link("withdrawals", strconv.FormatInt(d.Leaf, 10), "receipt")
+		}
+		list = append(list, r)
 	}
 	return answer(w, http.StatusOK, map[string]any{"recalled": list})
 }

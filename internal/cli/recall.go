@@ -28,9 +28,10 @@ func (a *app) recall() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "recall ID…",
 		Short: "Take back objects that were shared, all versions, everywhere on the hub",
-		Long: `Deletes all versions of an object, and of the copies without personal data that
-were made of it, from every collection of the hub in which your organization shared
-them. Curators recall what others shared in the communities that they moderate.
+		Long: `Deletes all versions of an object, and of the copies without personal data or without
+your name that were made of it here, from every collection of the hub in which your
+organization shared them, and what of them waits for its time. Curators recall what
+others shared in the communities that they moderate.
 
 The content is erased from the hub; members' tools and agents are told to drop it.
 What stays is a record that something was here, which says nothing of its content,
@@ -74,7 +75,7 @@ func (a *app) recallObjects(ctx context.Context, ids []string, o recallFlags) er
 	}
 	asked := slices.Clone(ids)
 	for _, id := range ids { // what 'tocsin submit' changed here is known to others under another id
-		asked = append(asked, g.CopyOf(id))
+		asked = append(asked, g.CopyOf(id), g.AnonymousOf(id))
 	}
 	done, err := h.Recall(ctx, asked, o.reason)
 	if err != nil {
@@ -82,6 +83,9 @@ func (a *app) recallObjects(ctx context.Context, ids []string, o recallFlags) er
 	}
 	saved := []string{}
 	for _, r := range done {
+		if r.Versions == 0 { // nobody has seen it, so there is no record of it
+			continue
+		}
 		name, err := saveWithdrawal(ctx, h, r.Record, o.receipts)
 		if err != nil {
 			return err
@@ -91,9 +95,16 @@ func (a *app) recallObjects(ctx context.Context, ids []string, o recallFlags) er
 	if a.json {
 		return a.writeJSON(map[string]any{"recalled": done, "receipts": saved})
 	}
-	for n, r := range done {
-		a.say("%s %s is withdrawn from %s: %s in %s", a.out(green, "✓"), safe(r.ID), safe(r.Community), count(r.Versions, "version"), safe(r.Collection))
-		a.say("  receipt in %s", safe(saved[n]))
+	next := 0
+	for _, r := range done {
+		if r.Waiting > 0 {
+			a.say("%s %s does not appear in %s: %s waited in %s", a.out(green, "✓"), safe(r.ID), safe(r.Community), count(r.Waiting, "version"), safe(r.Collection))
+		}
+		if r.Versions > 0 {
+			a.say("%s %s is withdrawn from %s: %s in %s", a.out(green, "✓"), safe(r.ID), safe(r.Community), count(r.Versions, "version"), safe(r.Collection))
+			a.say("  receipt in %s", safe(saved[next]))
+			next++
+		}
 	}
 	return nil
 }

@@ -292,5 +292,6 @@ type Recalled struct {
 	Collection string `json:"collection"`
 	ID         string `json:"id"` // as published
 	Versions   int    `json:"versions"`
-	Record     int64  `json:"record"` // number in the ledger
+	Waiting    int    `json:"waiting,omitempty"` // versions that nobody had seen yet
+	Record     int64  `json:"record"`            // number in the ledger, when there were versions
 }

@@ -112,11 +112,15 @@ func (a *anonymizer) mine(o Object) bool {
 }
 
 // rename returns the anonymous id of an object.
-func (a *anonymizer) rename(id string) string {
+func (a *anonymizer) rename(id string) string { return a.gate.AnonymousOf(id) }
+
+// AnonymousOf returns the id under which [Gate.Anonymize] publishes an object of
+// the submitter's.
+func (g *Gate) AnonymousOf(id string) string {
 	kind, _, _ := strings.Cut(id, "--")
 	var namespace [16]byte
-	copy(namespace[:], a.gate.mac("tocsin minimize: anonymous namespace"))
-	uuid := []byte(stix.UUIDv5(namespace, a.gate.mac(id+"\x00anonymous")))
+	copy(namespace[:], g.mac("tocsin minimize: anonymous namespace"))
+	uuid := []byte(stix.UUIDv5(namespace, g.mac(id+"\x00anonymous")))
 	uuid[14] = '4' // the form that others' ids have as well: nothing marks it as made here
 	return kind + "--" + string(uuid)
 }

@@ -96,6 +96,11 @@ func (r *Recording) keep(w Writing, out *Recorded) error {
 	return nil
 }
 
+// Recalled is what a hold ends with that who shared it took back.
+func Recalled() Settlement {
+	return Settlement{Err: &tocsin.Error{Kind: tocsin.Conflict, Message: "the version was taken back while it waited"}}
+}
+
 // Merge adds to what was recorded of a submission what has become of its holds.
 func (r *Recorded) Merge(holds []Hold) {
 	for _, h := range holds {

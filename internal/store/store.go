@@ -54,6 +54,8 @@ type Holds interface {
 	// Due returns holds whose time has come, those that wait longest first. The
 	// order of submissions whose time is the same says nothing of when they came.
 	Due(ctx context.Context, now time.Time, most int) ([]Hold, error)
+	// Held returns what waits of an organization, without content.
+	Held(ctx context.Context, organization string) ([]Hold, error)
 	// Settle ends a hold and erases its content. A hold that has ended stays as
 	// it is.
 	Settle(ctx context.Context, number int64, s Settlement) error

@@ -28,6 +28,9 @@ type Directory interface {
 type Store interface {
 	Versions(ctx context.Context, collection, id string) ([]view.Sealed, error)
 	Withdraw(ctx context.Context, w store.Withdrawal) (gone int, leaf int64, err error)
+	// Held returns what waits of an organization, and Settle ends one of it.
+	Held(ctx context.Context, organization string) ([]store.Hold, error)
+	Settle(ctx context.Context, number int64, s store.Settlement) error
 }
 
 // A Service withdraws. It is safe for concurrent use.
@@ -92,7 +95,8 @@ type Recall struct {
 	Collection member.Collection
 	ID         string // as published
 	Versions   int
-	Leaf       int64 // the number of its record in the ledger
+	Leaf       int64 // the number of its record in the ledger; none when Versions is 0
+	Waiting    int   // versions that nobody has seen yet
 }
 
 // MostIDs is how many objects are recalled at once, and MostReason how long the
@@ -104,7 +108,8 @@ const (
 
 // Recall withdraws all versions of objects, and of the copies that the privacy
 // gate made of them, from every collection in which the member's organization
-// shared them or the member moderates. What it may not see is not found; when
+// shared them or the member moderates, and what of its organization's waits for
+// its time. What it may not see is not found; when
 // all that it may see of one is somebody else's, that is forbidden. When a fault
 // ends it on the way, what it returns is withdrawn.
 func (s *Service) Recall(ctx context.Context, who tocsin.Member, ids []string, reason string) (done []Recall, err error) {
@@ -113,6 +118,10 @@ func (s *Service) Recall(ctx context.Context, who tocsin.Member, ids []string, r
 		return nil, &tocsin.Error{Kind: tocsin.Invalid, At: "/ids", Message: "between 1 and 200 objects are recalled at once", Hint: "send them in several requests"}
 	case len(reason) > MostReason || !utf8.ValidString(reason):
 		return nil, &tocsin.Error{Kind: tocsin.Invalid, At: "/reason", Message: "the reason is longer than 1,000 bytes, or no text", Hint: "shorten it"}
+	}
+	held, err := s.Store.Held(ctx, who.Organization.Name)
+	if err != nil {
+		return nil, fmt.Errorf("held: %w", err)
 	}
 	foreign := false
 	for _, c := range s.Directory.Communities(who) {
@@ -128,11 +137,14 @@ func (s *Service) Recall(ctx context.Context, who tocsin.Member, ids []string, r
 			for _, id := range s.withCopies(ids) {
 				r := Recall{Community: c.Name, Collection: collection, ID: id}
 				others, err := s.recall(ctx, who, reader, &r, reason)
+				if err == nil {
+					r.Waiting, err = s.recallHeld(ctx, held, r)
+				}
 				if err != nil {
 					return done, err
 				}
 				foreign = foreign || others
-				if r.Versions > 0 {
+				if r.Versions+r.Waiting > 0 {
 					done = append(done, r)
 				}
 			}
@@ -185,6 +197,20 @@ func (s *Service) recall(ctx context.Context, who tocsin.Member, reader *authori
 		return others, fmt.Errorf("withdraw: %w", err)
 	}
 	return others, nil
+}
+
+// recallHeld takes back what waits of an object, and returns how many versions.
+func (s *Service) recallHeld(ctx context.Context, held []store.Hold, r Recall) (n int, err error) {
+	for _, h := range held {
+		if h.ID != r.ID || h.Target.Collection != r.Collection.ID {
+			continue
+		}
+		if err := s.Store.Settle(ctx, h.Number, store.Recalled()); err != nil {
+			return n, fmt.Errorf("settle: %w", err)
+		}
+		n++
+	}
+	return n, nil
 }
 
 func notTheirs() *tocsin.Error {

@@ -62,6 +62,11 @@ func (s *Store) Due(ctx context.Context, now time.Time, most int) ([]store.Hold,
 	return s.holds(ctx, "SELECT hold, doc, raw FROM held WHERE wake <= $1 ORDER BY wake, submission, hold LIMIT $2", now.UnixMicro(), most)
 }
 
+// Held returns what waits of an organization, without content.
+func (s *Store) Held(ctx context.Context, organization string) ([]store.Hold, error) {
+	return s.holds(ctx, "SELECT hold, doc, CAST(NULL AS bytea) FROM held WHERE organization = $1 AND wake IS NOT NULL ORDER BY hold", organization)
+}
+
 func (s *Store) holds(ctx context.Context, sql string, args ...any) (out []store.Hold, err error) {
 	rows, err := s.pool.Query(ctx, sql, args...)
 	if err == nil {

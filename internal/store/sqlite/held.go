@@ -29,6 +29,11 @@ func (s *Store) Due(ctx context.Context, now time.Time, most int) ([]store.Hold,
 	return s.holds(ctx, "SELECT hold, doc, raw FROM held WHERE wake <= ? ORDER BY wake, submission, hold LIMIT ?", now.UnixMicro(), most)
 }
 
+// Held returns what waits of an organization, without content.
+func (s *Store) Held(ctx context.Context, organization string) ([]store.Hold, error) {
+	return s.holds(ctx, "SELECT hold, doc, NULL FROM held WHERE organization = ? AND wake IS NOT NULL ORDER BY hold", organization)
+}
+
 func (s *Store) holds(ctx context.Context, sql string, args ...any) (out []store.Hold, err error) {
 	err = s.readers.read(ctx, func(c *conn) (err error) {
 		for r := range c.rows(&err, sql, args...) {

@@ -41,6 +41,12 @@ func future(t *testing.T, p Place) {
 	if one, err := s.Due(ctx, expired, 1); len(one) != 1 || err != nil {
 		t.Errorf("Due in 31 days, one at most = %d holds, %v", len(one), err)
 	}
+	if held, err := s.Held(ctx, "bank"); len(held) != 2 || err != nil || held[0].ID != IndicatorID(1) || held[0].Raw != nil {
+		t.Errorf("Held = %+v, %v, want both, without content", held, err)
+	}
+	if held, err := s.Held(ctx, "insurer"); len(held) != 0 || err != nil {
+		t.Errorf("Held of another organization = %+v, %v", held, err)
+	}
 	h := due[0]
 	want := store.Hold{
 		Number: h.Number, Submission: r.ID, Who: store.Holder{Organization: "bank", User: "ada", Purpose: "cybersecurity"}, Target: Target(),
