@@ -39,8 +39,6 @@ type Directory interface {
 	Members(community string) []member.Membership
 	// Hides reports whether members do not see each other's names.
 	Hides(community string) bool
-	// Window returns when what is shared anonymously now becomes visible; zero: at once.
-	Window(community string, now time.Time) time.Time
 }
 
 // An Administrator changes the directory for those who may.
@@ -67,6 +65,8 @@ type Submitter interface {
 	Submit(ctx context.Context, who tocsin.Member, to authorize.Target, text []byte) (submit.Outcome, error)
 	// Rules returns the rules of the privacy gate of a community, and their hash.
 	Rules(community string) (text []byte, hash string)
+	// Window returns when what is shared anonymously now becomes visible; zero: at once.
+	Window(community string, now time.Time) time.Time
 }
 
 // A Prover gives members the records that concern them.

@@ -129,7 +129,7 @@ func (s *Server) target(r *http.Request, who tocsin.Member) (authorize.Target, e
 	switch anonymous {
 	case "":
 	case "1":
-		to.NotBefore = s.Directory.Window(community.Name, time.Now())
+		to.NotBefore = s.Submitter.Window(community.Name, time.Now())
 	default:
 		return authorize.Target{}, &tocsin.Error{Kind: tocsin.Malformed, Message: "the parameter anonymous can only be 1", Hint: "leave it out for what may be seen at once"}
 	}

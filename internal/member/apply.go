@@ -360,13 +360,6 @@ func (p *planner) putGroup(at string, e CommunityEntry, c communityDoc, known bo
 		p.putCommunity(c, Made, "unmarked objects are TLP:"+strings.ToUpper(c.Default))
 		return nil
 	}
-	wanted, _, err := p.changed(at, c, e)
-	if err != nil {
-		return err
-	}
-	if err := p.rules(at, e, wanted); err != nil { // before anybody is asked to confirm it
-		return err
-	}
 	e, later := p.split(c, e)
 	c, what, err := p.changed(at, c, e)
 	switch {
@@ -401,6 +394,9 @@ func (p *planner) changed(at string, c communityDoc, e CommunityEntry) (communit
 	if e.Rules != nil && *e.Rules != c.Rules {
 		c.Rules = *e.Rules
 		what = append(what, "rules")
+	}
+	if err := p.rules(at, e, c); err != nil {
+		return c, what, err
 	}
 	if e.TwoPeople != nil && (c.TwoPeople == nil || *c.TwoPeople != *e.TwoPeople) {
 		c.TwoPeople = e.TwoPeople

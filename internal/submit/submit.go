@@ -37,6 +37,8 @@ type Directory interface {
 	Accepts(community string) error
 	// Rules returns the text of a community's own rule file, "" when it has none.
 	Rules(community string) string
+	// Window returns when what is shared anonymously becomes visible; zero: at once.
+	Window(community string, now time.Time) time.Time
 }
 
 // A Service takes submissions. It is safe for concurrent use.
@@ -67,6 +69,12 @@ func (s *Service) GateOf(community string) *minimize.Gate {
 		return s.Strict
 	}
 	return s.Gate
+}
+
+// Window returns when what is shared anonymously at a time becomes visible in a
+// community; zero: at once.
+func (s *Service) Window(community string, now time.Time) time.Time {
+	return s.Directory.Window(community, now)
 }
 
 // Rules returns the rule file that applies in a community, as its gate reads it,
