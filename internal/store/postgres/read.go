@@ -134,12 +134,16 @@ func (s *Store) scan(ctx context.Context, q store.Scan, c collection) ([]row, er
 			hashes[i] = store.IDHash(id)
 		}
 		args = append(args, hashes, q.IDs)
-		what += " AND idhash = ANY($6) AND id = ANY($7)"
+		// Each id is looked up by itself: without statistics, or with old ones, the
+		// planner would sooner walk the collection in its order. The sums keep it from
+		// the other indexes.
+		what = "SELECT o.* FROM (SELECT DISTINCT unnest($6::bigint[])) AS h(hash), LATERAL (SELECT " + columns + ", " + content + ", seq AS rank" +
+			" FROM objects WHERE idhash = h.hash AND collection + 0 = $2 AND seq + 0 > $3 AND seq + 0 <= $4 AND id = ANY($7)"
 		if len(q.Types) > 0 {
 			args = append(args, q.Types)
 			what += " AND type = ANY($8)"
 		}
-		what += " ORDER BY seq LIMIT $5"
+		what += " OFFSET 0) AS o ORDER BY rank LIMIT $5"
 	case len(q.Types) > 0:
 		types := slices.Clone(q.Types)
 		slices.Sort(types)
