@@ -85,17 +85,9 @@ func (s *Server) question(w http.ResponseWriter, r *http.Request, who tocsin.Mem
 	if err := receive.ContentType(r, jsonType()); err != nil {
 		return q, nil, err
 	}
-	text, release, err := s.Intake.Read(w, r, who)
-	defer release()
-	if err != nil {
+	unreadable := &tocsin.Error{Kind: tocsin.Malformed, Message: "the body asks for no audience", Hint: `write {"labels":[{"markings":["marking-definition--…"]}]}`}
+	if err := s.decode(w, r, who, &q, unreadable); err != nil {
 		return q, nil, err
-	}
-	_, err = stix.Parse(text, stix.Limits{}) // json/v1 takes names twice and bad UTF-8
-	if err == nil {
-		err = json.Unmarshal(text, &q)
-	}
-	if err != nil {
-		return q, nil, &tocsin.Error{Kind: tocsin.Malformed, Message: "the body asks for no audience", Hint: `write {"labels":[{"markings":["marking-definition--…"]}]}`}
 	}
 	if len(q.Labels) > mostQuestions || len(q.Definitions) > mostQuestions {
 		return q, nil, &tocsin.Error{Kind: tocsin.TooLarge, Message: "more than 1,000 labels or definitions are asked for at once", Hint: "ask in parts"}

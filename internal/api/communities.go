@@ -2,14 +2,12 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 
 	"tocsin"
 	"tocsin/internal/member"
 	"tocsin/internal/receive"
-	"tocsin/stix"
 )
 
 // A Registry says what communities there are, as far as a member may know.
@@ -102,7 +100,7 @@ func (s *Server) applications(w http.ResponseWriter, r *http.Request, who tocsin
 // requestMembership answers with the codes for the sponsors, which are not shown again.
 func (s *Server) requestMembership(w http.ResponseWriter, r *http.Request, who tocsin.Member) error {
 	var doc member.Request
-	if err := s.body(w, r, who, &doc, `write {"statement":"…","agreement":"sha256 of the community's agreement"}`); err != nil {
+	if err := s.body(w, r, who, &doc, unclear(`write {"statement":"…","agreement":"sha256 of the community's agreement"}`)); err != nil {
 		return err
 	}
 	made, err := s.Admissions.RequestMembership(r.Context(), who, r.PathValue("community"), doc)
@@ -116,7 +114,7 @@ func (s *Server) vouch(w http.ResponseWriter, r *http.Request, who tocsin.Member
 	var doc struct {
 		Code string `json:"code"`
 	}
-	if err := s.body(w, r, who, &doc, `write {"code":"xxxx-xxxx"}`); err != nil {
+	if err := s.body(w, r, who, &doc, unclear(`write {"code":"xxxx-xxxx"}`)); err != nil {
 		return err
 	}
 	vouched, err := s.Admissions.Vouch(r.Context(), who, r.PathValue("community"), r.PathValue("organization"), doc.Code)
@@ -128,7 +126,7 @@ func (s *Server) vouch(w http.ResponseWriter, r *http.Request, who tocsin.Member
 
 func (s *Server) decideApplication(w http.ResponseWriter, r *http.Request, who tocsin.Member) error {
 	var doc member.Decision
-	if err := s.body(w, r, who, &doc, `write {"action":"admit","reason":"…"} or {"action":"refuse","reason":"…"}`); err != nil {
+	if err := s.body(w, r, who, &doc, unclear(`write {"action":"admit","reason":"…"} or {"action":"refuse","reason":"…"}`)); err != nil {
 		return err
 	}
 	decided, err := s.Admissions.Decide(r.Context(), who, r.PathValue("community"), r.PathValue("organization"), doc)
@@ -143,28 +141,5 @@ func (s *Server) leave(w http.ResponseWriter, r *http.Request, who tocsin.Member
 		return fmt.Errorf("leave: %w", err)
 	}
 	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-// body reads a request's JSON into a document.
-func (s *Server) body(w http.ResponseWriter, r *http.Request, who tocsin.Member, into any, hint string) error {
-	if err := receive.Accepts(r, jsonType()); err != nil {
-		return err
-	}
-	if err := receive.ContentType(r, jsonType()); err != nil {
-		return err
-	}
-	text, release, err := s.Intake.Read(w, r, who)
-	defer release()
-	if err != nil {
-		return err
-	}
-	unreadable := &tocsin.Error{Kind: tocsin.Malformed, Message: "the body cannot be understood", Hint: hint}
-	if _, err := stix.Parse(text, stix.Limits{}); err != nil { // json/v1 takes names twice and bad UTF-8
-		return unreadable
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		return unreadable
-	}
 	return nil
 }

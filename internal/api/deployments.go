@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -35,18 +34,10 @@ func (s *Server) confirmDeployment(w http.ResponseWriter, r *http.Request, who t
 	if err != nil {
 		return err
 	}
-	text, release, err := s.Intake.Read(w, r, who)
-	defer release()
-	if err != nil {
-		return err
-	}
 	var said confirmationResource
-	_, err = stix.Parse(text, stix.Limits{}) // json/v1 takes names twice and bad UTF-8
-	if err == nil {
-		err = json.Unmarshal(text, &said)
-	}
-	if err != nil {
-		return &tocsin.Error{Kind: tocsin.Malformed, Message: "the body is no confirmation", Hint: `write {"agent":"UUID","cursor":"…","fetched_ms_ago":120,"deployed_ms_ago":20}`}
+	unreadable := &tocsin.Error{Kind: tocsin.Malformed, Message: "the body is no confirmation", Hint: `write {"agent":"UUID","cursor":"…","fetched_ms_ago":120,"deployed_ms_ago":20}`}
+	if err := s.decode(w, r, who, &said, unreadable); err != nil {
+		return err
 	}
 	position, err := s.Cursors.Open(said.Cursor, streamScope(c.ID)...)
 	if err != nil {

@@ -2,15 +2,12 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
 
 	"tocsin"
-	"tocsin/internal/receive"
 	"tocsin/internal/withdraw"
-	"tocsin/stix"
 )
 
 // An Eraser erases what holds a value.
@@ -56,24 +53,13 @@ type erasureResource struct {
 // erase looks for a value in a part of all that the hub keeps, and erases what
 // holds it when that is asked for. The answer never repeats the value.
 func (s *Server) erase(w http.ResponseWriter, r *http.Request, who tocsin.Member) error {
-	if err := receive.Accepts(r, jsonType()); err != nil {
-		return err
-	}
-	if err := receive.ContentType(r, jsonType()); err != nil {
-		return err
-	}
-	text, release, err := s.Intake.Read(w, r, who)
-	defer release()
-	if err != nil {
-		return err
-	}
 	var doc erasureDoc
-	_, err = stix.Parse(text, stix.Limits{}) // json/v1 takes names twice and bad UTF-8
-	if err == nil {
-		err = json.Unmarshal(text, &doc)
+	unreadable := &tocsin.Error{Kind: tocsin.Malformed, Message: "the body names no value to look for", Hint: `write {"value":"…","after":0,"erase":false}`}
+	if err := s.body(w, r, who, &doc, unreadable); err != nil {
+		return err
 	}
-	if err != nil || doc.After < 0 {
-		return &tocsin.Error{Kind: tocsin.Malformed, Message: "the body names no value to look for", Hint: `write {"value":"…","after":0,"erase":false}`}
+	if doc.After < 0 {
+		return unreadable
 	}
 	if doc.Erase {
 		return s.eraseFound(w, r, who, doc)

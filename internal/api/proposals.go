@@ -31,7 +31,7 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, who tocsin.Membe
 	var doc struct {
 		Action string `json:"action"`
 	}
-	if err := s.body(w, r, who, &doc, hint); err != nil {
+	if err := s.body(w, r, who, &doc, unclear(hint)); err != nil {
 		return err
 	}
 	if doc.Action != "confirm" && doc.Action != "reject" {

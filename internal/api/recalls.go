@@ -1,14 +1,11 @@
 package api
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
 
 	"tocsin"
-	"tocsin/internal/receive"
-	"tocsin/stix"
 )
 
 // A recallResource is what was withdrawn of one object from one collection.
@@ -25,27 +22,13 @@ type recallResource struct {
 // recall withdraws all versions of objects from everywhere, as far as the caller
 // may. Who asks for what it may not see is told that there is no such object.
 func (s *Server) recall(w http.ResponseWriter, r *http.Request, who tocsin.Member) error {
-	if err := receive.Accepts(r, jsonType()); err != nil {
-		return err
-	}
-	if err := receive.ContentType(r, jsonType()); err != nil {
-		return err
-	}
-	text, release, err := s.Intake.Read(w, r, who)
-	defer release()
-	if err != nil {
-		return err
-	}
 	var doc struct {
 		IDs    []string `json:"ids"`
 		Reason string   `json:"reason"`
 	}
-	_, err = stix.Parse(text, stix.Limits{}) // json/v1 takes names twice and bad UTF-8
-	if err == nil {
-		err = json.Unmarshal(text, &doc)
-	}
-	if err != nil {
-		return &tocsin.Error{Kind: tocsin.Malformed, Message: "the body is no list of objects to recall", Hint: `write {"ids":["indicator--…"],"reason":"…"}`}
+	unreadable := &tocsin.Error{Kind: tocsin.Malformed, Message: "the body is no list of objects to recall", Hint: `write {"ids":["indicator--…"],"reason":"…"}`}
+	if err := s.body(w, r, who, &doc, unreadable); err != nil {
+		return err
 	}
 	done, err := s.Withdrawer.Recall(r.Context(), who, doc.IDs, doc.Reason)
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"tocsin/internal/restore"
 	"tocsin/internal/review"
 	"tocsin/internal/view"
-	"tocsin/stix"
 )
 
 // A Reviewer lets curators decide on what the privacy gate was not sure of.
@@ -154,25 +153,12 @@ type decidedResource struct {
 }
 
 func (s *Server) decide(w http.ResponseWriter, r *http.Request, who tocsin.Member) error {
-	if err := receive.Accepts(r, jsonType()); err != nil {
-		return err
-	}
-	if err := receive.ContentType(r, jsonType()); err != nil {
-		return err
-	}
-	text, release, err := s.Intake.Read(w, r, who)
-	defer release()
-	if err != nil {
-		return err
-	}
-	if _, err := stix.Parse(text, stix.Limits{}); err != nil { // json/v1 takes names twice and bad UTF-8
-		return unreadable()
-	}
 	var doc struct {
 		Decisions []decisionDoc `json:"decisions"`
 	}
-	if err := json.Unmarshal(text, &doc); err != nil {
-		return unreadable()
+	unreadable := &tocsin.Error{Kind: tocsin.Malformed, Message: "the body is no list of decisions", Hint: `write {"decisions":[{"id":"…","action":"approve"}]}`}
+	if err := s.body(w, r, who, &doc, unreadable); err != nil {
+		return err
 	}
 	decisions := make([]restore.Decision, len(doc.Decisions))
 	for n, d := range doc.Decisions {
@@ -192,8 +178,4 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, who tocsin.Membe
 		list = append(list, d)
 	}
 	return answer(w, http.StatusOK, map[string]any{"reviews": list})
-}
-
-func unreadable() error {
-	return &tocsin.Error{Kind: tocsin.Malformed, Message: "the body is no list of decisions", Hint: `write {"decisions":[{"id":"…","action":"approve"}]}`}
 }

@@ -2,21 +2,12 @@ package cli
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 )
 
-type audienceFlags struct {
-	hubFlags
-	target
-
-	configDir string
-	rules     string
-}
-
 func (a *app) audience() *cobra.Command {
-	var o audienceFlags
+	var o sharing
 	c := &cobra.Command{
 		Use:   "audience FILE…",
 		Short: "Say who would see the objects in files, whole or in part, if you shared them",
@@ -45,31 +36,12 @@ or agreements, the hub gives numbers and no names, and of few members not even t
 	return c
 }
 
-func (a *app) showAudienceOf(ctx context.Context, names []string, o audienceFlags) error {
-	h, err := a.connect(o.hubFlags)
+func (a *app) showAudienceOf(ctx context.Context, names []string, o sharing) error {
+	p, err := a.prepare(ctx, names, &o)
 	if err != nil {
 		return err
 	}
-	who, err := h.Me(ctx)
-	if err != nil {
-		return fmt.Errorf("me: %w", err)
-	}
-	if err := o.complete(ctx, h, who); err != nil {
-		return err
-	}
-	in, err := a.gather(ctx, names)
-	if err != nil {
-		return err
-	}
-	g, err := a.gate(o.configDir, who.Organization.Identity, o.rules)
-	if err != nil {
-		return err
-	}
-	out, err := pass(g, in.raw)
-	if err != nil {
-		return err
-	}
-	seen, err := audiences(ctx, h, o.target, who, out.objects)
+	seen, err := audiences(ctx, p.hub, o.target, p.who, p.out.objects)
 	if err != nil {
 		return err
 	}
@@ -78,6 +50,6 @@ func (a *app) showAudienceOf(ctx context.Context, names []string, o audienceFlag
 	}
 	a.say("%s", a.out(bold, "Who would see it, in "+o.community+"/"+o.collection+":"))
 	a.showAudience(seen)
-	a.showRejected(rejections(out.rejected), 5)
+	a.showRejected(rejections(p.out.rejected), 5)
 	return nil
 }

@@ -26,16 +26,54 @@ const (
 )
 
 type submitFlags struct {
-	hubFlags
-	target
+	sharing
 
 	receipts  string
-	configDir string
-	rules     string
 	dryRun    bool
 	yes       bool
 	anonymous bool
 	consent   string // of AIS: who may learn who submitted
+}
+
+// sharing says what passes which gate on its way to which hub.
+type sharing struct {
+	hubFlags
+	target
+
+	configDir string
+	rules     string
+}
+
+// prepared are files that have passed the privacy gate here, and the hub that
+// they are for.
+type prepared struct {
+	hub  *hubclient.Client
+	who  hubclient.Me
+	in   gathered
+	gate *minimize.Gate
+	out  gated
+}
+
+// prepare does what comes before anything is shared, and completes the target.
+// Nothing of the files leaves.
+func (a *app) prepare(ctx context.Context, names []string, o *sharing) (p prepared, err error) {
+	if p.hub, err = a.connect(o.hubFlags); err != nil {
+		return p, err
+	}
+	if p.who, err = p.hub.Me(ctx); err != nil {
+		return p, fmt.Errorf("me: %w", err)
+	}
+	if err = o.complete(ctx, p.hub, p.who); err != nil {
+		return p, err
+	}
+	if p.in, err = a.gather(ctx, names); err != nil {
+		return p, err
+	}
+	if p.gate, err = a.gate(o.configDir, p.who.Organization.Identity, o.rules); err != nil {
+		return p, err
+	}
+	p.out, err = pass(p.gate, p.in.raw)
+	return p, err
 }
 
 // A target is where objects go.
@@ -145,31 +183,13 @@ type submission struct {
 }
 
 func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) error {
-	h, err := a.connect(o.hubFlags)
+	p, err := a.prepare(ctx, names, &o.sharing)
 	if err != nil {
 		return err
 	}
-	who, err := h.Me(ctx)
-	if err != nil {
-		return fmt.Errorf("me: %w", err)
-	}
-	if err := o.complete(ctx, h, who); err != nil {
-		return err
-	}
-	in, err := a.gather(ctx, names)
-	if err != nil {
-		return err
-	}
-	g, err := a.gate(o.configDir, who.Organization.Identity, o.rules)
-	if err != nil {
-		return err
-	}
-	out, err := pass(g, in.raw)
-	if err != nil {
-		return err
-	}
+	h, who, out := p.hub, p.who, p.out
 	if o.anonymous {
-		out.anonymize(g, who.Organization.Identity)
+		out.anonymize(p.gate, who.Organization.Identity)
 	}
 	seen, err := audiences(ctx, h, o.target, who, out.objects)
 	if err != nil {
@@ -177,7 +197,7 @@ func (a *app) submitFiles(ctx context.Context, names []string, o submitFlags) er
 	}
 	r := shared{
 		DryRun: o.dryRun, Anonymous: o.anonymous, Community: o.community, Collection: o.collection, Objects: len(out.objects), Types: map[string]int{},
-		Invalid: append(notNil(in.broken), rejections(out.rejected)...), Findings: notNil(out.findings), Review: notNil(out.reviews), Rules: out.rules, Audience: seen,
+		Invalid: append(notNil(p.in.broken), rejections(out.rejected)...), Findings: notNil(out.findings), Review: notNil(out.reviews), Rules: out.rules, Audience: seen,
 		Pending: []hubclient.Pending{}, Failures: []hubclient.Failure{}, Submissions: []submission{},
 	}
 	for _, object := range out.objects {

@@ -137,8 +137,8 @@ func (s *shelf) all() iter.Seq[indicator.Indicator] {
 	}
 }
 
-// next returns when an indicator becomes valid or invalid after a moment; zero
-// when none does. decay is what the list is made by.
+// next returns when an indicator becomes valid or invalid, or a value of the set
+// ends, after a moment; zero when nothing does.
 func (s *shelf) next(set export.Set, now time.Time) (at time.Time) {
 	sooner := func(t time.Time) {
 		if t.After(now) && (at.IsZero() || t.Before(at)) {
